@@ -1,0 +1,3 @@
+//! The `egret` program: flags, configuration, run, exit code.
+
+fn main() {}
