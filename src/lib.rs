@@ -17,3 +17,7 @@
 
 pub mod bytes;
 pub mod units;
+
+pub mod capture;
+pub mod decode;
+pub mod parse;

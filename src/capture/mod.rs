@@ -1,0 +1,108 @@
+//! Where frames come from: capture files now, live interfaces beside them.
+//!
+//! A [`Source`] fills a [`Batch`] with large pieces of bytes and a list of the frames that lie in them. The bytes
+//! are lent from there on: no stage copies a packet.
+
+use crate::units::Timestamp;
+use std::path::PathBuf;
+
+/// A link-layer type as the tcpdump.org registry numbers it (`LINKTYPE_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// Ethernet II / 802.3.
+    pub const ETHERNET: Self = Self(1);
+}
+
+/// One captured frame, lent by its source.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Capture time as recorded (raw, may go backwards).
+    pub at: Timestamp,
+    /// The pipeline's clock at this frame: never goes backwards (see `clock`).
+    pub now: Timestamp,
+    /// Number of this frame since the start, over all files, beginning with 0.
+    pub ordinal: u64,
+    /// The bytes that were captured.
+    pub bytes: &'a [u8],
+    /// Length on the wire, snap length notwithstanding.
+    pub wire_len: u32,
+    /// Link-layer type of the interface.
+    pub link: LinkType,
+    /// VLAN tag that the network card took out of the frame, where the source reports one.
+    pub vlan: Option<u16>,
+}
+
+/// Where one frame lies within its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// Capture time as recorded.
+    pub at: Timestamp,
+    /// First byte of the frame in [`Batch::bytes`].
+    pub offset: u32,
+    /// Number of bytes captured.
+    pub captured: u32,
+    /// Length on the wire.
+    pub wire_len: u32,
+    /// Link-layer type.
+    pub link: LinkType,
+    /// VLAN tag taken out by the card; 0xffff where there was none.
+    pub vlan: u16,
+}
+
+/// A piece of traffic: bytes as read, and the frames in it. Reused between reads.
+#[derive(Default, Debug)]
+pub struct Batch {
+    /// File bytes, record headers included; only `slots` say what is what.
+    pub bytes: Vec<u8>,
+    /// The frames, in capture order. Every slot lies within `bytes`: sources see to it.
+    pub slots: Vec<Slot>,
+}
+
+impl Batch {
+    /// Forgets the frames, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.slots.clear();
+    }
+
+    /// The bytes of one slot; empty for a slot that does not lie within this batch.
+    pub fn frame_bytes(&self, slot: &Slot) -> &[u8] {
+        let start = slot.offset as usize;
+        self.bytes.get(start..start + slot.captured as usize).unwrap_or(&[])
+    }
+}
+
+/// Something wrong with the input that a person should know of; what was readable has been processed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The file (`-` for standard input).
+    pub file: PathBuf,
+    /// Byte offset of the trouble within the (decompressed) file, where known.
+    pub offset: Option<u64>,
+    /// What is wrong and what helps, one line.
+    pub what: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.offset {
+            Some(at) => write!(f, "{} at byte {at}: {}", self.file.display(), self.what),
+            None => write!(f, "{}: {}", self.file.display(), self.what),
+        }
+    }
+}
+
+/// Gives frames in batches.
+pub trait Source {
+    /// Clears `batch` and fills it with the next frames. False: the end, and the batch is empty.
+    /// Trouble in the input ends that input and is told by [`Source::faults`].
+    fn fill(&mut self, batch: &mut Batch) -> bool;
+
+    /// What was wrong with the input so far.
+    fn faults(&self) -> &[Fault];
+
+    /// Bytes read and bytes expected in all (where known), for the progress bar.
+    fn progress(&self) -> (u64, Option<u64>);
+}

@@ -1,0 +1,219 @@
+//! Names and facts from the bounded starts of a flow: pure functions from bytes to [`Outcome`].
+//!
+//! A parser never keeps state and never sees a clock. It is called again with longer starts while it says
+//! [`Outcome::More`] or [`Outcome::Partly`]; a last time with [`Talk::done`] set, when no more will come.
+
+use crate::decode::Transport;
+use crate::units::Both;
+
+/// The contiguous starts of both directions of a flow as far as they have been seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk<'a> {
+    /// First bytes from the originator (at most 16 KiB).
+    pub up: &'a [u8],
+    /// First bytes from the responder (at most 64 KiB).
+    pub down: &'a [u8],
+    /// No further byte of this direction will come: closed, limit reached, or a hole that stays.
+    pub done: Both<bool>,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Port of the originator and of the responder.
+    pub ports: Both<u16>,
+}
+
+/// Where a name came from, in the words of the records.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum NameSource {
+    /// Target of an HTTP CONNECT, SOCKS or absolute-form request.
+    Connect,
+    /// TLS server name indication (RFC 6066) over TCP.
+    Sni,
+    /// Server name in a QUIC hello.
+    QuicSni,
+    /// Outer name of an encrypted ClientHello: the front, not the destination.
+    EchOuterSni,
+    /// Host header of clear HTTP.
+    HttpHost,
+    /// What this client was told by DNS for the address.
+    Dns,
+    /// Subject of a certificate in the clear (TLS 1.2 and before).
+    Certificate,
+    /// Address range that belongs to one service alone.
+    Address,
+}
+
+/// Encrypted ClientHello as far as it can be told from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Ech {
+    /// No such extension.
+    #[default]
+    None,
+    /// The extension is there; real or greased cannot be told.
+    GreaseOrReal,
+    /// Probably real.
+    RealLikely,
+    /// Probably grease.
+    GreaseLikely,
+}
+
+/// Facts of one TLS (or QUIC/DTLS) handshake, as visible.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TlsFacts {
+    /// Server name as sent (case kept).
+    pub sni: Option<Box<str>>,
+    /// Negotiated version (0x0303, 0x0304 …) from the ServerHello, else the highest one offered.
+    pub version: u16,
+    /// Whether `version` is the negotiated one.
+    pub negotiated: bool,
+    /// Cipher suite chosen by the server.
+    pub cipher: Option<u16>,
+    /// Application protocols offered by the client.
+    pub client_alpns: Vec<Box<str>>,
+    /// The one that the server chose, where it is in the clear.
+    pub server_alpn: Option<Box<str>>,
+    /// JA3 hash (MD5, 32 hex digits) of the ClientHello.
+    pub ja3: Option<Box<str>>,
+    /// JA3S hash of the ServerHello.
+    pub ja3s: Option<Box<str>>,
+    /// JA4 fingerprint of the ClientHello.
+    pub ja4: Option<Box<str>>,
+    /// Encrypted ClientHello.
+    pub ech: Ech,
+    /// The server accepted a session that the client wanted to resume.
+    pub resumed: bool,
+    /// Leaf certificate, where it is in the clear.
+    pub certificate: Option<Box<Certificate>>,
+    /// The ClientHello was cut; what was there has been used.
+    pub cut: bool,
+}
+
+/// What a certificate in the clear says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Certificate {
+    /// Subject, RFC 4514-like, as Suricata prints it.
+    pub subject: Box<str>,
+    /// Issuer.
+    pub issuer: Box<str>,
+    /// DNS names among the subject alternative names.
+    pub names: Vec<Box<str>>,
+    /// Serial number, hex with colons.
+    pub serial: Box<str>,
+    /// SHA-1 of the certificate, hex with colons.
+    pub fingerprint: Box<str>,
+    /// Not before, seconds since the epoch.
+    pub not_before: i64,
+    /// Not after, seconds since the epoch.
+    pub not_after: i64,
+}
+
+/// Facts of one clear HTTP request.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HttpFacts {
+    /// GET, POST, CONNECT …
+    pub method: Box<str>,
+    /// Host header, or the authority of an absolute-form or CONNECT target (port kept).
+    pub host: Box<str>,
+    /// Request target.
+    pub url: Box<str>,
+    /// User-Agent.
+    pub user_agent: Option<Box<str>>,
+    /// Status code of the answer, where seen.
+    pub status: Option<u16>,
+    /// Content-Length of the request.
+    pub request_bytes: Option<u64>,
+    /// Client behind the proxy (X-Forwarded-For, Forwarded, PROXY protocol).
+    pub client: Option<std::net::IpAddr>,
+}
+
+/// What a flow turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum AppProto {
+    /// Not recognised.
+    #[default]
+    Unknown,
+    /// TLS over TCP.
+    Tls,
+    /// QUIC.
+    Quic,
+    /// HTTP/1.
+    Http,
+    /// HTTP/2 in the clear.
+    Http2,
+    /// DNS.
+    Dns,
+    /// SSH.
+    Ssh,
+    /// SOCKS.
+    Socks,
+    /// DTLS.
+    Dtls,
+}
+
+/// All that the parsers found out about a flow so far. Small when little is known: details are boxed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// What it is.
+    pub app: AppProto,
+    /// The best name of the destination and where it came from.
+    pub name: Option<(Box<str>, NameSource)>,
+    /// TLS details.
+    pub tls: Option<Box<TlsFacts>>,
+    /// QUIC version, for QUIC.
+    pub quic_version: Option<u32>,
+    /// HTTP details of the first request.
+    pub http: Option<Box<HttpFacts>>,
+}
+
+/// Why the parsers gave a flow up. Counted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum GiveUp {
+    /// No parser knows these bytes.
+    Unknown,
+    /// The protocol is known, but carries no name here.
+    NoName,
+    /// The hello never became whole within the limits.
+    TooLong,
+    /// Bytes contradict the protocol.
+    Malformed,
+}
+
+/// What a parser says of a talk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Cannot tell yet.
+    More,
+    /// This much is known; call again when there is more.
+    Partly(Box<Facts>),
+    /// All there is to know; the starts may be freed.
+    Done(Box<Facts>),
+    /// Nothing here.
+    Nothing(GiveUp),
+}
+
+/// One protocol that may name a flow.
+#[derive(Clone, Copy)]
+pub struct Parser {
+    /// Name for help texts and counters.
+    pub name: &'static str,
+    /// Which transport it reads.
+    pub transport: Transport,
+    /// The parser itself.
+    pub parse: fn(&Talk<'_>) -> Outcome,
+}
+
+/// Every parser, most common first. A new protocol is one file and one line here.
+pub static PARSERS: &[Parser] = &[];
+
+/// Asks every parser in turn. Cheap when the first bytes fit none.
+pub fn parse(talk: &Talk<'_>) -> Outcome {
+    let mut waiting = false;
+    for parser in PARSERS.iter().filter(|p| p.transport == talk.transport) {
+        match (parser.parse)(talk) {
+            Outcome::Nothing(GiveUp::Unknown) => {}
+            Outcome::More => waiting = true,
+            other => return other,
+        }
+    }
+    if waiting { Outcome::More } else { Outcome::Nothing(GiveUp::Unknown) }
+}
