@@ -3,6 +3,12 @@
 //! A parser never keeps state and never sees a clock. It is called again with longer starts while it says
 //! [`Outcome::More`] or [`Outcome::Partly`]; a last time with [`Talk::done`] set, when no more will come.
 
+pub mod certificate;
+pub mod fingerprint;
+pub mod hello;
+pub mod text;
+pub mod tls;
+
 use crate::decode::Transport;
 use crate::units::Both;
 
@@ -162,6 +168,8 @@ pub struct Facts {
     pub quic_version: Option<u32>,
     /// HTTP details of the first request.
     pub http: Option<Box<HttpFacts>>,
+    /// The client spoke in the direction taken for the responder's: turn the flow round.
+    pub client_is_responder: bool,
 }
 
 /// Why the parsers gave a flow up. Counted.
@@ -203,7 +211,7 @@ pub struct Parser {
 }
 
 /// Every parser, most common first. A new protocol is one file and one line here.
-pub static PARSERS: &[Parser] = &[];
+pub static PARSERS: &[Parser] = &[Parser { name: "tls", transport: Transport::Tcp, parse: tls::parse }];
 
 /// Asks every parser in turn. Cheap when the first bytes fit none.
 pub fn parse(talk: &Talk<'_>) -> Outcome {
