@@ -222,12 +222,13 @@ fn read_extensions(block: &[u8], of_client: bool) -> Extensions<'_> {
         let (Some(kind), Some(len)) = (r.u16(), r.u16()) else { break };
         let whole = r.len() >= len as usize;
         let body = r.take_up_to(len as usize);
-        found.types.push(kind);
         // Of a cut extension only the name is of use, if all of it lies in what is there.
-        if !whole && kind != 0 {
-            break;
+        if whole {
+            found.types.push(kind);
         }
-        found.note(kind, body, of_client);
+        if whole || kind == 0 {
+            found.note(kind, body, of_client);
+        }
     }
     found
 }

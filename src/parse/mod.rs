@@ -5,7 +5,10 @@
 
 pub mod certificate;
 pub mod fingerprint;
+pub mod gquic;
 pub mod hello;
+pub mod quic;
+mod quic_keys;
 pub mod text;
 pub mod tls;
 
@@ -91,6 +94,8 @@ pub struct TlsFacts {
     pub certificate: Option<Box<Certificate>>,
     /// The ClientHello was cut; what was there has been used.
     pub cut: bool,
+    /// The second ClientHello, after the server had asked for another (RFC 8446, 4.1.4): its own record.
+    pub retried: Option<Box<TlsFacts>>,
 }
 
 /// What a certificate in the clear says.
@@ -170,6 +175,8 @@ pub struct Facts {
     pub http: Option<Box<HttpFacts>>,
     /// The client spoke in the direction taken for the responder's: turn the flow round.
     pub client_is_responder: bool,
+    /// What a QUIC client calls itself.
+    pub user_agent: Option<Box<str>>,
 }
 
 /// Why the parsers gave a flow up. Counted.

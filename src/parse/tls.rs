@@ -42,7 +42,8 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
             }
             // A client that has sent its fill and never got a byte back: the answer is not on this tap.
             let unseen = client_done && matches!(server, Side::Short);
-            conclude(Some(&hello), &server, server_done || unseen, turned)
+            let outcome = conclude(Some(&hello), &server, server_done || unseen, turned);
+            with_second(outcome, flight)
         }
         (Side::Short, Side::Short) if client_done && server_done => Outcome::Nothing(GiveUp::Unknown),
         (Side::Short, Side::Short) => Outcome::More,
@@ -63,6 +64,15 @@ pub fn looks_like(start: &[u8]) -> bool {
         && r.u8().is_none_or(|major| major == 3)
         && r.u8().is_none_or(|minor| minor <= 4)
         && r.u16().is_none_or(|len| len as usize <= MAX_RECORD)
+}
+
+fn with_second(outcome: Outcome, client: &Flight<'_>) -> Outcome {
+    let Outcome::Done(mut facts) = outcome else { return outcome };
+    if let (Some(tls), Some(hello)) = (&mut facts.tls, client.second_hello()) {
+        let again = hello.facts(&hello.read_extensions(), Carrier::Tcp, true);
+        tls.retried = Some(Box::new(again));
+    }
+    Outcome::Done(facts)
 }
 
 /// What one direction begins with.
@@ -155,6 +165,13 @@ impl<'a> Flight<'a> {
             r.skip(4)?;
         }
         r.u8()
+    }
+
+    /// The hello that answers a request to try again. Renegotiation is encrypted and never looks like one.
+    fn second_hello(&self) -> Option<ClientHello<'_>> {
+        let second = self.messages().skip_while(|m| m.kind != CLIENT_HELLO).nth(1)?;
+        let whole = second.kind == CLIENT_HELLO && second.body.len() == second.len;
+        ClientHello::read(second.body, second.len, Carrier::Tcp).filter(|_| whole)
     }
 
     fn client_hello(&self) -> Option<ClientHello<'_>> {
