@@ -85,18 +85,21 @@ impl<'a> ClientHello<'a> {
             return None;
         }
         hello.version = version;
-        let rest = (|| {
-            r.skip(32)?;
-            hello.session_id = r.vec8()?;
-            if carrier == Carrier::Datagram {
-                r.vec8()?;
-            }
-            hello.ciphers = up_to_vec16(&mut r)?;
+        hello.fill(&mut r, carrier);
+        Some(hello)
+    }
+
+    /// Takes what is there of the rest. Where a whole hello contradicts itself, its fields stay empty from there on.
+    fn fill(&mut self, r: &mut Reader<'a>, carrier: Carrier) -> Option<()> {
+        r.skip(32)?;
+        self.session_id = r.vec8()?;
+        if carrier == Carrier::Datagram {
             r.vec8()?;
-            hello.extensions = up_to_vec16(&mut r).unwrap_or_default();
-            Some(())
-        })();
-        (rest.is_some() || !whole).then_some(hello)
+        }
+        self.ciphers = if self.whole { r.vec16()? } else { up_to_vec16(r)? };
+        r.vec8()?;
+        self.extensions = up_to_vec16(r)?;
+        Some(())
     }
 
     /// The extensions of interest.

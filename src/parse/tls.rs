@@ -45,6 +45,11 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
             let outcome = conclude(Some(&hello), &server, server_done || unseen, turned);
             with_second(outcome, flight)
         }
+        // Its cipher list is of another form, so the fingerprint is that of empty lists, as in tshark.
+        (Side::Old(version), _) => {
+            let hello = ClientHello { version: *version, whole: true, ..ClientHello::default() };
+            conclude(Some(&hello), &server, server_done, turned)
+        }
         (Side::Short, Side::Short) if client_done && server_done => Outcome::Nothing(GiveUp::Unknown),
         (Side::Short, Side::Short) => Outcome::More,
         // A hello may still come on the silent side, until it closes.
@@ -81,8 +86,10 @@ enum Side<'a> {
     Short,
     /// Not TLS.
     Foreign,
-    /// TLS, but no hello begins it: picked up in mid-stream, or framed as SSL 2.
+    /// TLS, but no hello begins it: picked up in mid-stream.
     Other,
+    /// A hello of this version in the frame of SSL 2.
+    Old(u16),
     /// A ClientHello.
     Client(Flight<'a>),
     /// A ServerHello with what follows it.
@@ -95,7 +102,7 @@ impl<'a> Side<'a> {
             return Self::Short;
         }
         if !looks_like(start) {
-            return if is_ssl2_hello(start) { Self::Other } else { Self::Foreign };
+            return ssl2_hello(start).map_or(Self::Foreign, Self::Old);
         }
         let flight = Flight::read(start);
         match flight.first_kind() {
@@ -301,14 +308,13 @@ fn conclude(client: Option<&ClientHello<'_>>, server: &Side<'_>, server_done: bo
     }
 }
 
-/// A hello of SSL 3 or TLS in the two-byte frame of SSL 2 (RFC 5246, E.2). It cannot carry a name.
-fn is_ssl2_hello(start: &[u8]) -> bool {
+/// A hello of SSL 3 or TLS in the two-byte frame of SSL 2 (RFC 5246, E.2), by its version. It cannot carry a name.
+fn ssl2_hello(start: &[u8]) -> Option<u16> {
     let mut r = Reader::new(start);
-    let (Some(len), Some(CLIENT_HELLO), Some(version)) = (r.u16(), r.u8(), r.u16()) else { return false };
-    let (Some(ciphers), Some(session), Some(challenge)) = (r.u16(), r.u16(), r.u16()) else { return false };
+    let (len, kind, version) = (r.u16()?, r.u8()?, r.u16()?);
+    let (ciphers, session, challenge) = (r.u16()?, r.u16()?, r.u16()?);
     let lengths = 9 + u32::from(ciphers) + u32::from(session) + u32::from(challenge);
-    len & 0x8000 != 0
-        && (version == 0x0002 || (0x0300..=0x0304).contains(&version))
-        && ciphers % 3 == 0
-        && u32::from(len & 0x7fff) == lengths
+    let form = len & 0x8000 != 0 && kind == CLIENT_HELLO && u32::from(len & 0x7fff) == lengths;
+    let known = version == 0x0002 || (0x0300..=0x0304).contains(&version);
+    (form && known && ciphers % 3 == 0).then_some(version)
 }
