@@ -20,4 +20,5 @@ pub mod units;
 
 pub mod capture;
 pub mod decode;
+pub mod flow;
 pub mod parse;
