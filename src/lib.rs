@@ -19,5 +19,6 @@ pub mod bytes;
 pub mod units;
 
 pub mod capture;
+pub mod clock;
 pub mod decode;
 pub mod parse;
