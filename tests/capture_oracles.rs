@@ -25,7 +25,7 @@ fn files(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What a capture holds: frames, bytes on the wire, first and last stamp in microseconds.
+/// What a capture holds: frames, bytes on the wire, earliest and latest stamp in microseconds.
 #[derive(Debug, Default, PartialEq)]
 struct Sums {
     frames: u64,
@@ -42,10 +42,11 @@ fn replay(path: &Path, piece: usize) -> (Sums, Replay) {
         assert!(!batch.slots.is_empty());
         for slot in &batch.slots {
             assert_eq!(batch.frame_bytes(slot).len(), slot.captured as usize);
-            if sums.frames == 0 {
-                sums.first = slot.at.micros();
-            }
-            sums.last = slot.at.micros();
+            let at = slot.at.micros();
+            (sums.first, sums.last) = match sums.frames {
+                0 => (at, at),
+                _ => (sums.first.min(at), sums.last.max(at)),
+            };
             sums.frames += 1;
             sums.wire += u64::from(slot.wire_len);
             sums.cut += u64::from(slot.captured < slot.wire_len);
@@ -55,15 +56,25 @@ fn replay(path: &Path, piece: usize) -> (Sums, Replay) {
     (sums, replay)
 }
 
+/// Captures that are read otherwise than by TShark, and why.
+const KNOWN: [(&str, &str); 1] = [(
+    "linktype/tcpdump-atm-oam-loopback-print-overrun.pcap",
+    "TShark takes the 4-byte SunATM header off the length; the fraction of the stamp is above a second",
+)];
+
 #[test]
 fn captures_hold_what_their_oracles_say() {
     let Some(root) = data("captures") else { return };
     let all = files(&root);
-    let (mut good, mut intact, mut differing) = (0, 0, Vec::new());
+    let (mut good, mut intact, mut known, mut differing) = (0, 0, 0, Vec::new());
     for oracle_path in all.iter().filter(|p| p.to_string_lossy().ends_with(".oracle.json")) {
         let stem = oracle_path.to_string_lossy().replace(".oracle.json", "");
-        let names = [".pcap", ".pcapng", ".cap", ""].map(|e| PathBuf::from(format!("{stem}{e}")));
-        let capture = names.iter().find(|p| p.is_file()).expect("a capture beside its oracle");
+        let names =
+            [".pcap", ".pcapng", ".cap", ".dmp", ".trace", ""].map(|e| PathBuf::from(format!("{stem}{e}")));
+        let Some(capture) = names.iter().find(|p| p.is_file()) else {
+            println!("no capture beside {}", oracle_path.display());
+            continue;
+        };
         let oracle: Value = serde_json::from_slice(&std::fs::read(oracle_path).unwrap()).unwrap();
         let totals = &oracle["totals"];
         let number = |name: &str| totals[name].as_u64().unwrap_or(0);
@@ -71,11 +82,17 @@ fn captures_hold_what_their_oracles_say() {
         let (sums, replay) = replay(capture, 1 << 20);
         let bad = !oracle["tshark_error"].is_null() || !oracle["file_info"]["capinfos_error"].is_null();
         let want = (number("frames"), number("wire_bytes"), number("cut_frames"));
-        let near = |a: i64, b: i64| (a - b).abs() <= 1;
+        // TShark gives frames without a stamp the time 0; here they have that of their neighbour.
+        let untimed = sums.frames > 0 && totals["first_ts"].as_f64() == Some(0.0);
+        let near = |a: i64, name: &str| untimed || (a - micros(name)).abs() <= 1;
         let same = (sums.frames, sums.wire, sums.cut) == want
-            && near(sums.first, micros("first_ts"))
-            && near(sums.last, micros("last_ts"))
+            && near(sums.first, "first_ts")
+            && near(sums.last, "last_ts")
             && replay.faults().is_empty();
+        if !bad && !same && KNOWN.iter().any(|(name, _)| capture.ends_with(name)) {
+            known += 1;
+            continue;
+        }
         intact += usize::from(!bad);
         good += usize::from(same && !bad);
         if !same {
@@ -83,7 +100,7 @@ fn captures_hold_what_their_oracles_say() {
             differing.push((bad, format!("{}: {totals} {sums} {:?}", capture.display(), replay.faults())));
         }
     }
-    println!("{good} of {intact} intact captures agree");
+    println!("{good} of {intact} intact captures agree, {known} differ for a known reason");
     for (bad, line) in &differing {
         println!("{} {line}", if *bad { "(bad file)" } else { "DIFFERS" });
     }

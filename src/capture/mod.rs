@@ -27,6 +27,10 @@ impl LinkType {
     /// Ethernet II / 802.3.
     pub const ETHERNET: Self = Self(1);
 
+    /// A record that a capture file has among its frames and that is none (pcapng's custom and journal blocks). It
+    /// has a frame's number, so that numbers agree with those of other tools, and there is nothing in it to decode.
+    pub const NOT_A_FRAME: Self = Self(0xffff);
+
     /// The link type in a file header's field: bits that tell of a frame check sequence are dropped, and numbers
     /// which BSD systems wrote for their own `DLT_*` become those of the registry.
     pub const fn from_header(field: u32) -> Self {

@@ -10,6 +10,11 @@ const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+/// An entry of systemd's journal.
+const JOURNAL: u32 = 9;
+/// Somebody's own block, the second not to be copied by editors.
+const CUSTOM: u32 = 0xbad;
+const CUSTOM_NO_COPY: u32 = 0x4000_0bad;
 
 /// Most interfaces of one section.
 const INTERFACES_MAX: usize = 65_536;
@@ -75,7 +80,7 @@ pub(super) struct Pcapng {
     big: bool,
     interfaces: Vec<Interface>,
     /// Time of the last frame, for those that have none.
-    last: Timestamp,
+    last: Option<Timestamp>,
 }
 
 /// True where the first four bytes are those of a pcapng file.
@@ -133,7 +138,17 @@ impl Pcapng {
     /// Reads the block at the start of `rest`, which is byte `base` of its batch. Gives the block's length.
     fn block(&mut self, rest: &[u8], base: usize, slots: &mut Vec<Slot>) -> Result<usize, Stop> {
         let (kind, length) = self.measure(rest)?;
-        let wanted = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET);
+        let wanted = matches!(
+            kind,
+            SECTION
+                | INTERFACE
+                | PACKET
+                | SIMPLE_PACKET
+                | ENHANCED_PACKET
+                | JOURNAL
+                | CUSTOM
+                | CUSTOM_NO_COPY
+        );
         if length > rest.len() {
             return Err(match wanted {
                 true if length > BLOCK_MAX => Stop::Broken(format!("a block claims {length} bytes")),
@@ -155,13 +170,18 @@ impl Pcapng {
         match kind {
             SECTION => self.section(&fields).ok_or_else(short)??,
             INTERFACE => self.interface(&fields).ok_or_else(short)??,
+            JOURNAL => slots.push(self.no_frame(&fields, 0, base)),
+            // Behind the number of whoever it belongs to.
+            CUSTOM | CUSTOM_NO_COPY => slots.push(self.no_frame(&fields, 4, base)),
             _ => {
                 let packet = match kind {
                     ENHANCED_PACKET => enhanced(&fields),
                     PACKET => obsolete(&fields),
                     _ => self.simple(&fields),
                 };
-                slots.push(self.slot(&packet.ok_or_else(short)?, &fields, base)?);
+                let packet = packet.ok_or_else(short)?;
+                let slot = self.slot(&packet, &fields, base, slots)?;
+                slots.push(slot);
             }
         }
         Ok(length)
@@ -227,29 +247,52 @@ impl Pcapng {
         Some(Packet { interface: 0, stamp: None, captured, wire_len, data: 4 })
     }
 
-    fn slot(&mut self, packet: &Packet, fields: &Fields<'_>, base: usize) -> Result<Slot, Stop> {
+    fn slot(
+        &mut self,
+        packet: &Packet,
+        fields: &Fields<'_>,
+        base: usize,
+        before: &mut [Slot],
+    ) -> Result<Slot, Stop> {
         let Some(interface) = self.interfaces.get(packet.interface as usize) else {
-            return Err(Stop::Broken(format!(
-                "a frame of interface {}, which is nowhere described",
-                packet.interface
-            )));
+            let what = format!("a frame of interface {}, which is nowhere described", packet.interface);
+            return Err(Stop::Broken(what));
         };
         let captured = packet.captured as usize;
         if captured > CAPTURED_MAX || captured > fields.body.len().saturating_sub(packet.data) {
-            return Err(Stop::Broken(format!("a frame claims {captured} bytes, more than its block has")));
+            let what = format!("a frame claims {captured} bytes, more than its block has");
+            return Err(Stop::Broken(what));
         }
         if let Some(stamp) = packet.stamp {
             let offset = interface.offset.saturating_mul(1_000_000_000);
-            self.last = Timestamp::from_nanos(interface.unit.nanos(stamp).saturating_add(offset));
+            let at = Timestamp::from_nanos(interface.unit.nanos(stamp).saturating_add(offset));
+            if self.last.is_none() {
+                // Frames without a stamp in front of the first that has one: its time is the best guess.
+                before.iter_mut().for_each(|slot| slot.at = at);
+            }
+            self.last = Some(at);
         }
         Ok(Slot {
-            at: self.last,
+            at: self.last.unwrap_or_default(),
             offset: (base + 8 + packet.data) as u32,
             captured: packet.captured,
             wire_len: packet.wire_len,
             link: interface.link,
             vlan: 0xffff,
         })
+    }
+
+    /// A record that is no frame; its contents begin at `data` of the block's body.
+    fn no_frame(&self, fields: &Fields<'_>, data: usize, base: usize) -> Slot {
+        let length = fields.body.len().saturating_sub(data) as u32;
+        Slot {
+            at: self.last.unwrap_or_default(),
+            offset: (base + 8 + data) as u32,
+            captured: length,
+            wire_len: length,
+            link: LinkType::NOT_A_FRAME,
+            vlan: 0xffff,
+        }
     }
 }
 
