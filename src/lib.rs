@@ -19,5 +19,7 @@ pub mod bytes;
 pub mod units;
 
 pub mod capture;
+pub mod clock;
 pub mod decode;
+pub mod flow;
 pub mod parse;
