@@ -248,14 +248,47 @@ fn names_of(facts: &[Facts]) -> BTreeSet<String> {
     sni.map(str::to_lowercase).collect()
 }
 
+fn hosts(stem: &str, flow: &Value, k: &Key, found: &HashMap<Key, Vec<Facts>>, score: &mut Score) {
+    let want = names_in(flow, "http_host");
+    if want.is_empty() || !k.0 || has(flow, "protos", "http2") {
+        return;
+    }
+    let http = found.get(k).into_iter().flatten().filter_map(|f| f.http.as_ref());
+    let got: BTreeSet<String> = http.map(|h| h.host.to_lowercase()).collect();
+    score.tick("hosts", !want.is_disjoint(&got), || format!("{stem} {k:?} want {want:?} got {got:?}"));
+}
+
+/// As check.py counts sets: every name of the oracle and no other.
+fn sets(stem: &str, oracle: &Value, found: &HashMap<Key, Vec<Facts>>, score: &mut Score) {
+    let of = |p: &[&str]| p.iter().flat_map(|p| names_in(&oracle["sni"], p)).collect::<BTreeSet<_>>();
+    let (want, optional) = (of(&["tls", "quic"]), of(&["gquic", "dtls"]));
+    let got: BTreeSet<String> = found.values().flat_map(|facts| names_of(facts)).collect();
+    let missing: Vec<_> = want.difference(&got).collect();
+    let extra: Vec<_> = got.difference(&want).filter(|n| !optional.contains(*n)).collect();
+    if !want.is_empty() || !extra.is_empty() {
+        let good = missing.is_empty() && extra.is_empty();
+        score.tick("sets", good, || format!("{stem} missing {missing:?} extra {extra:?}"));
+    }
+}
+
 fn compare(stem: &str, oracle: &Value, found: &HashMap<Key, Vec<Facts>>, score: &mut Score) {
+    sets(stem, oracle, found, score);
     let empty = Vec::new();
     let mut seen = BTreeSet::new();
     for f in oracle["flows"].as_array().unwrap_or(&empty) {
         let tcp = f["proto"] == "tcp";
         let k = key(tcp, (text(f, "src"), port(f, "sport")), (text(f, "dst"), port(f, "dport")));
         let want = names_in(f, "sni");
-        if want.is_empty() || has(f, "protos", "dtls") || !seen.insert(k.clone()) {
+        if !seen.insert(k.clone()) {
+            continue;
+        }
+        hosts(stem, f, &k, found, score);
+        if want.is_empty() {
+            continue;
+        }
+        if has(f, "protos", "dtls") {
+            let got = names_of(found.get(&k).unwrap_or(&Vec::new()));
+            score.tick("dtls", !want.is_disjoint(&got), || format!("{stem} {k:?} want {want:?} got {got:?}"));
             continue;
         }
         let area = match (tcp, has(f, "protos", "gquic")) {
@@ -324,7 +357,12 @@ fn names_of_real_captures() {
             &mut score,
         );
     }
+    let floors =
+        [("names", 99.8), ("qnames", 99.8), ("gnames", 99.8), ("ja4", 99.8), ("hosts", 98.5), ("sets", 98.0)];
     for (area, (good, all)) in &score.0 {
-        println!("{area:8} {good:6} / {all:6} {:.2} %", *good as f64 * 100.0 / *all as f64);
+        let percent = *good as f64 * 100.0 / *all as f64;
+        println!("{area:8} {good:6} / {all:6} {percent:.2} %");
+        let floor = floors.iter().find(|f| f.0 == *area).map_or(0.0, |f| f.1);
+        assert!(percent >= floor, "{area} {percent} below {floor}");
     }
 }

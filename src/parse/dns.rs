@@ -137,7 +137,8 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
             Outcome::More
         };
     };
-    if len < 17 || (r.len() >= 12 && !looks_like(r.rest())) {
+    // No query is longer, padded or not.
+    if !(17..=4096).contains(&len) || (r.len() >= 12 && !looks_like(r.rest())) {
         return Outcome::Nothing(GiveUp::Unknown);
     }
     match r.take(usize::from(len)) {

@@ -34,7 +34,7 @@ impl Fragments {
 
     /// Takes the next datagram of the flow, in whichever direction it went.
     pub fn datagram(&mut self, from: Direction, datagram: &[u8]) -> Outcome {
-        self.datagrams += 1;
+        self.datagrams = self.datagrams.saturating_add(1);
         if self.datagrams > MAX_DATAGRAMS {
             return self.finish();
         }

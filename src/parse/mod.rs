@@ -22,6 +22,8 @@ pub mod user_agent;
 
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod tests;
 
 use crate::decode::Transport;
 use crate::units::Both;
@@ -246,6 +248,7 @@ pub static PARSERS: &[Parser] = &[
     Parser { name: "proxy-protocol", transport: Transport::Tcp, parse: proxy::proxy_protocol },
     Parser { name: "dns", transport: Transport::Tcp, parse: dns::parse },
     Parser { name: "starttls", transport: Transport::Tcp, parse: starttls::parse },
+    Parser { name: "tls-answer", transport: Transport::Tcp, parse: tls::answer },
 ];
 
 /// Asks every parser in turn. Cheap when the first bytes fit none.

@@ -44,7 +44,7 @@ impl Initials {
 
     /// Takes the next datagram of the flow, in whichever direction it went.
     pub fn datagram(&mut self, from: Direction, datagram: &[u8]) -> Outcome {
-        self.datagrams += 1;
+        self.datagrams = self.datagrams.saturating_add(1);
         if self.datagrams > MAX_DATAGRAMS {
             return self.finish();
         }
@@ -106,12 +106,12 @@ impl Initials {
             }
         }
         if self.attempts.iter().flatten().any(|a| a.is_for(packet)) {
-            self.failures += 1;
+            self.failures = self.failures.saturating_add(1);
             return None;
         }
         let mut attempt = Attempt::new(packet)?;
         let Some(plain) = attempt.keys.open(&mut scratch, packet.number_at) else {
-            self.failures += 1;
+            self.failures = self.failures.saturating_add(1);
             return None;
         };
         self.client = Some(from);
