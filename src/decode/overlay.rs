@@ -50,7 +50,8 @@ fn by_port<'a>(w: &mut Walk, port: u16, p: Piece<'a>) -> Step<'a> {
         4341 => lisp(w, p),
         4754 => tunnel::gre(w, p), // RFC 8086
         4790 => vxlan_gpe(w, p),
-        4789 | 8472 => vxlan(w, p),
+        4789 => vxlan(w, p),
+        8472 => vxlan_8472(w, p),
         5072 => ayiya(w, p),
         5247 => capwap(w, p),
         6081 => geneve(w, p),
@@ -61,13 +62,23 @@ fn by_port<'a>(w: &mut Walk, port: u16, p: Piece<'a>) -> Step<'a> {
     }
 }
 
-/// VXLAN (RFC 7348): eight bytes with the I flag, then Ethernet. Linux sends GPE's P flag on this port too.
+/// VXLAN (RFC 7348): eight bytes with the I flag, then Ethernet; without the flag, or with others that should be 0,
+/// only if Ethernet is what follows. Linux sends GPE on this port too.
 fn vxlan<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
-    let [flags, ..] = p.chunk::<8>(0)?;
-    if flags & 0x08 == 0 {
-        return Err(Skip::NotIp);
+    let [flags, r0, r1, next, ..] = p.chunk::<8>(0)?;
+    let payload = p.after(8)?;
+    match (flags, next) {
+        (0x0c, 1..=5) if r0 | r1 == 0 => vxlan_gpe(w, p),
+        _ if flags & 0x08 != 0 || ether::plausible(payload) => ether::ethernet(w, payload),
+        _ => Err(Skip::NotIp),
     }
-    if flags & 0x04 != 0 { vxlan_gpe(w, p) } else { ether::ethernet(w, p.after(8)?) }
+}
+
+/// VXLAN on the port that Linux used before there was a registered one (flannel still does): not certain enough to
+/// lose the outer packet over what has no ports.
+fn vxlan_8472<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
+    let ips = w.ips;
+    vxlan(w, p).inspect_err(|_| w.ips = ips)
 }
 
 /// VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): the last byte of the first word names the payload.
@@ -212,7 +223,7 @@ fn ayiya<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
 /// CAPWAP data (RFC 5415 4.3): a header length in words; the T bit says 802.11, else 802.3. Cisco swaps the bytes of
 /// the frame control, so both orders are tried.
 fn capwap<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
-    let [preamble, b1, _, b3] = p.chunk::<4>(0)?;
+    let [preamble, b1, b2, b3] = p.chunk::<4>(0)?;
     match preamble {
         0 => {}
         1 => return Err(Skip::Encrypted), // DTLS
@@ -225,12 +236,12 @@ fn capwap<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     if b3 & 0x08 != 0 {
         return Err(Skip::NotIp); // keep-alive
     }
-    // The T bit is the last of the third byte's successor: byte 2 holds WBID and T.
-    if p.u8(2)? & 1 == 1 { wifi::either_order(w, payload) } else { ether::ethernet(w, payload) }
+    // The T bit follows the five bits of the radio's kind.
+    if b2 & 1 == 1 { wifi::either_order(w, payload) } else { ether::ethernet(w, payload) }
 }
 
 /// LWAPP data (RFC 5412): six bytes when the control bit is off, then 802.11 with swapped frame control.
-fn lwapp<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
+pub(super) fn lwapp<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     if p.u8(0)? & 4 != 0 {
         return Err(Skip::NotIp);
     }
