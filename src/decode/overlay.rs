@@ -12,7 +12,6 @@ pub(super) const fn is_port(port: u16) -> bool {
     matches!(
         port,
         1701 | 2152
-            | 3386
             | 3544
             | 4341
             | 4754
@@ -45,7 +44,6 @@ fn by_port<'a>(w: &mut Walk, port: u16, p: Piece<'a>) -> Step<'a> {
     match port {
         1701 => l2tp(w, p),
         2152 => gtp_1(w, p),
-        3386 => gtp_0(w, p),
         3544 => teredo(w, p),
         4341 => lisp(w, p),
         4754 => tunnel::gre(w, p), // RFC 8086
@@ -148,7 +146,7 @@ fn gtp_1<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     user_plane(w, p.after(at)?)
 }
 
-/// GTP version 0 (GSM 09.60): twenty bytes, type 255.
+/// GTP version 0 (GSM 09.60), as some gateways still send on version 1's port: twenty bytes, type 255.
 fn gtp_0<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     let [flags, kind] = *p.head::<2>()?;
     if flags >> 5 != 0 || flags & 0x10 == 0 || kind != 255 {

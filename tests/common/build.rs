@@ -304,7 +304,10 @@ fn overlays() -> Vec<(&'static str, u16, Vec<u8>, u8)> {
     let wifi = wlan(false, &snap([0, 0, 0], 0x0800, &four));
     let mut swapped = wifi.clone();
     swapped.swap(0, 1);
-    let gtp = |flags: u8, extra: &[u8], p: &[u8]| cat(&[&[flags, 255, 0, 0, 0, 0, 0, 1], extra, p]);
+    let gtp = |flags: u8, extra: &[u8], p: &[u8]| {
+        let length = ((extra.len() + p.len()) as u16).to_be_bytes();
+        cat(&[&[flags, 255], &length, &[0, 0, 0, 1], extra, p])
+    };
     let vxlan = |flags: u8, next: u8, p: &[u8]| cat(&[&[flags, 0, 0, next, 0, 0, 1, 0], p]);
     let ppp = cat(&[&[0xff, 3], &typed(0x0021, &four)]);
     let geneve = cat(&[&[1, 0, 0x65, 0x58, 0, 0, 1, 0], &[0; 4], &frame]);
@@ -320,7 +323,7 @@ fn overlays() -> Vec<(&'static str, u16, Vec<u8>, u8)> {
         ("GTP-U", 1, on(2152, &gtp(0x30, &[], &four)), 1),
         ("GTP-U, sequence", 1, on(2152, &gtp(0x32, &[0, 1, 0, 0], &six)), 1),
         ("GTP-U, extension", 1, on(2152, &gtp(0x34, &[0, 0, 0, 0x85, 1, 0, 9, 0], &four)), 1),
-        ("GTP, version 0", 1, on(3386, &cat(&[&[0x1e, 255], &[0; 18], &four])), 1),
+        ("GTP, version 0", 1, on(2152, &cat(&[&[0x1e, 255], &[0; 18], &four])), 1),
         ("Teredo", 1, on(3544, &six), 1),
         ("Teredo, both headers", 1, on(3544, &teredo), 1),
         ("L2TP", 1, on(1701, &cat(&[&[0, 2, 0, 1, 0, 1], &ppp])), 1),
