@@ -130,11 +130,14 @@ fn tcp_facts(packets: &[Packet]) -> HashMap<Key, Vec<Facts>> {
     out
 }
 
+/// A UDP flow: who began it, the parser's state, whether it has said all.
+type Datagrams = (Origin, Option<Starts>, bool);
+
 fn udp_facts(packets: &[Packet], out: &mut HashMap<Key, Vec<Facts>>) {
-    let mut flows: HashMap<Key, (Origin, Option<Starts>)> = HashMap::new();
-    let mut keep = |k: Key, outcome: Outcome| match outcome {
+    let mut flows: HashMap<Key, Datagrams> = HashMap::new();
+    let mut keep = |k: &Key, outcome: Outcome| match outcome {
         Outcome::Done(facts) => {
-            out.entry(k).or_default().push(*facts);
+            out.entry(k.clone()).or_default().push(*facts);
             true
         }
         Outcome::Nothing(_) => true,
@@ -142,20 +145,21 @@ fn udp_facts(packets: &[Packet], out: &mut HashMap<Key, Vec<Facts>>) {
     };
     for p in packets.iter().filter(|p| p.tcp.is_none()) {
         let k = key(false, p.from.clone(), p.to.clone());
-        let (originator, state) = flows.entry(k.clone()).or_insert_with(|| (p.from.clone(), None));
+        let (originator, state, settled) =
+            flows.entry(k.clone()).or_insert_with(|| (p.from.clone(), None, false));
+        if *settled {
+            continue;
+        }
         if state.is_none() {
             *state = Starts::begin(&p.payload);
         }
         let Some(starts) = state else { continue };
         let from = if *originator == p.from { Direction::Up } else { Direction::Down };
-        let settled = keep(k, starts.datagram(from, &p.payload));
-        if settled {
-            *state = None;
-        }
+        *settled = keep(&k, starts.datagram(from, &p.payload));
     }
-    for (k, (_, state)) in flows {
-        if let Some(mut state) = state {
-            keep(k, state.finish());
+    for (k, (_, state, settled)) in flows {
+        if let Some(mut state) = state.filter(|_| !settled) {
+            keep(&k, state.finish());
         }
     }
 }
