@@ -398,3 +398,45 @@ fn encrypted_hellos() {
     }
     println!("{real} real, {grease} grease or undecided");
 }
+
+fn all_facts(stem: &str) -> Vec<Facts> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/captures");
+    let capture = capture_of(&root.join(format!("{stem}.oracle.json")));
+    capture.map(|c| tcp_facts(&packets(&c)).into_values().flatten().collect()).unwrap_or_default()
+}
+
+/// What `*.expected.suricata.yaml` says of the same captures.
+#[test]
+fn certificates_and_versions_as_suricata_prints_them() {
+    for facts in all_facts("tls/suricata-tls-pre-1970") {
+        let tls = facts.tls.unwrap();
+        assert_eq!((tls.version, tls.negotiated), (0x0301, true));
+        let certificate = tls.certificate.unwrap();
+        assert_eq!(&*certificate.subject, "OU=vd, CN=fkp.samsungcloudsolution.com");
+        assert!(
+            certificate
+                .issuer
+                .starts_with("C=KR, ST=Kyunggido, L=Suwon, O=Samsung Electronics, OU=SW2 SISC,")
+        );
+        assert_eq!(&*certificate.serial, "32");
+        assert_eq!(&*certificate.fingerprint, "71:cd:fe:08:7f:3d:2a:18:32:69:38:fa:bd:64:7b:c6:cf:cc:44:8e");
+        assert_eq!((certificate.not_before, certificate.not_after), (-86_400, 2_177_367_003));
+    }
+    for facts in all_facts("tls/suricata-ldap-starttls") {
+        let tls = facts.tls.unwrap();
+        let certificate = tls.certificate.unwrap();
+        assert_eq!(&*certificate.subject, "CN=LDAP SSL test");
+        assert_eq!(&*certificate.serial, "00:8A:07:E0:8D:4A:B5:0A:7B");
+        assert_eq!(tls.version, 0x0303);
+    }
+    for (stem, version) in [
+        ("tls/suricata-tls13-draft14--tls13_draft14", 0x0304),
+        ("tls/suricata-tls13-draft18--tls13_draft18", 0x7f12),
+        ("tls/suricata-tls13-draft22--tls13_draft22", 0x7f16),
+    ] {
+        for facts in all_facts(stem) {
+            let tls = facts.tls.unwrap();
+            assert_eq!((tls.version, tls.negotiated), (version, true), "{stem}");
+        }
+    }
+}
