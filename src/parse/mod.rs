@@ -18,6 +18,7 @@ mod quic_keys;
 pub mod starttls;
 pub mod text;
 pub mod tls;
+pub mod tunnel;
 pub mod user_agent;
 
 #[cfg(test)]
@@ -177,6 +178,12 @@ pub enum AppProto {
     Socks,
     /// DTLS.
     Dtls,
+    /// STUN and TURN.
+    Stun,
+    /// WireGuard.
+    WireGuard,
+    /// OpenVPN.
+    OpenVpn,
 }
 
 /// All that the parsers found out about a flow so far. Small when little is known: details are boxed.
@@ -247,6 +254,7 @@ pub static PARSERS: &[Parser] = &[
     Parser { name: "socks", transport: Transport::Tcp, parse: proxy::socks },
     Parser { name: "proxy-protocol", transport: Transport::Tcp, parse: proxy::proxy_protocol },
     Parser { name: "dns", transport: Transport::Tcp, parse: dns::parse },
+    Parser { name: "openvpn", transport: Transport::Tcp, parse: tunnel::parse },
     Parser { name: "starttls", transport: Transport::Tcp, parse: starttls::parse },
     Parser { name: "tls-answer", transport: Transport::Tcp, parse: tls::answer },
 ];
@@ -274,7 +282,7 @@ pub fn exercise(bytes: &[u8]) {
             let _ = parse(&Talk { up, down, done, transport: Transport::Tcp, ports });
         }
     }
-    let _ = (dns::message(rest), certificate::read(rest), gquic::client_hello(rest, 0));
+    let _ = (tunnel::label(rest), dns::message(rest), certificate::read(rest), gquic::client_hello(rest, 0));
     dns::messages(rest).for_each(|m| drop(dns::message(m)));
     for carrier in [hello::Carrier::Tcp, hello::Carrier::Quic, hello::Carrier::Datagram] {
         if let Some(hello) = hello::ClientHello::read(rest, rest.len(), carrier) {
