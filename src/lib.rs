@@ -16,8 +16,11 @@
 //! No step holds a reference to a later one. The modules below stand in the order in which data flows.
 
 pub mod bytes;
+pub mod counters;
 pub mod units;
 
 pub mod capture;
 pub mod decode;
+pub mod observe;
+pub mod output;
 pub mod parse;

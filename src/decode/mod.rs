@@ -151,6 +151,39 @@ pub enum Skip {
     Encrypted,
 }
 
+impl Skip {
+    /// Number of reasons.
+    pub const COUNT: usize = 9;
+
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::LinkType,
+        Self::Cut,
+        Self::Malformed,
+        Self::Arp,
+        Self::Icmp,
+        Self::IpProtocol,
+        Self::NotIp,
+        Self::TooDeep,
+        Self::Encrypted,
+    ];
+
+    /// The word for records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LinkType => "link_type",
+            Self::Cut => "cut",
+            Self::Malformed => "malformed",
+            Self::Arp => "arp",
+            Self::Icmp => "icmp",
+            Self::IpProtocol => "ip_protocol",
+            Self::NotIp => "not_ip",
+            Self::TooDeep => "too_deep",
+            Self::Encrypted => "encrypted",
+        }
+    }
+}
+
 /// What became of a frame.
 #[derive(Clone, Copy, Debug)]
 pub enum Decoded<'a> {
