@@ -21,6 +21,7 @@ pub mod units;
 
 pub mod capture;
 pub mod decode;
+pub mod flow;
 pub mod observe;
 pub mod output;
 pub mod parse;

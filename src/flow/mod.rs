@@ -1,0 +1,9 @@
+//! Flows: keys, records, the bounded table, and what TCP's sequence numbers say of the bytes.
+
+pub mod follow;
+pub mod key;
+pub mod prefetch;
+pub mod record;
+pub mod sequence;
+pub mod starts;
+pub mod table;
