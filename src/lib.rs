@@ -25,3 +25,4 @@ pub mod flow;
 pub mod observe;
 pub mod output;
 pub mod parse;
+pub mod worker;
