@@ -208,7 +208,8 @@ impl Worker {
     }
 
     fn tell_waiting(&mut self, now: Timestamp, ordinal: u64) {
-        while let Some(waiting) = self.context.soon.pop_front_if(|w| w.due <= now) {
+        while self.context.soon.front().is_some_and(|w| w.due <= now) {
+            let Some(waiting) = self.context.soon.pop_front() else { return };
             match waiting.key {
                 AnyKey::V4(key) => self.context.tell_one(&mut self.v4, key, waiting.ordinal, now, ordinal),
                 AnyKey::V6(key) => self.context.tell_one(&mut self.v6, key, waiting.ordinal, now, ordinal),

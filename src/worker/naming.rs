@@ -5,7 +5,7 @@ use crate::decode::Packet;
 use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
-use crate::flow::starts::{MAX_DOWN, MAX_UP};
+use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
 use crate::observe::Telling;
 use crate::parse::{self, AppProto, Facts, Outcome, Talk};
 use crate::units::{Both, Timestamp};
@@ -168,7 +168,7 @@ impl Context {
     /// Frees the starts.
     fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
         if let Some(starts) = cold.starts.take() {
-            self.pool = self.pool.saturating_sub(starts.sides.iter().map(|s| s.held()).sum());
+            self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
         }
         flow.hot.set(Flag::NAMING, false);
     }

@@ -99,7 +99,7 @@ impl Context {
         turn: &mut Turn,
         closed: bool,
     ) {
-        let mut step = |cold: &mut Cold, side: Side| {
+        let step = |cold: &mut Cold, side: Side| {
             let all = cold.sides[side.index()].counts.payload + flow.gap(cold, side);
             let told = &mut cold.sides[side.index()].told;
             // A hole that was told as a gap and filled later must not count twice: the level only rises.
