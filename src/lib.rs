@@ -16,4 +16,6 @@
 //! No step holds a reference to a later one. The modules below stand in the order in which data flows.
 
 pub mod bytes;
+pub mod net;
+pub mod signatures;
 pub mod units;

@@ -109,7 +109,11 @@ impl FromStr for Span {
             "h" => 3_600e9,
             "d" => 86_400e9,
             "w" => 604_800e9,
-            _ => return Err(format!("'{text}' is no length of time; write for example \"10m\", \"24h\" or \"7d\"")),
+            _ => {
+                return Err(format!(
+                    "'{text}' is no length of time; write for example \"10m\", \"24h\" or \"7d\""
+                ));
+            }
         };
         scaled(number, scale).map(|n| Self(n as i64)).ok_or_else(|| format!("'{text}' is no length of time"))
     }
@@ -152,7 +156,11 @@ impl FromStr for Bytes {
             "mib" => 1_048_576e0,
             "gib" => 1_073_741_824e0,
             "tib" => 1_099_511_627_776e0,
-            _ => return Err(format!("'{text}' is no size; write for example \"20 kB\", \"100 MB\" or \"1 GiB\"")),
+            _ => {
+                return Err(format!(
+                    "'{text}' is no size; write for example \"20 kB\", \"100 MB\" or \"1 GiB\""
+                ));
+            }
         };
         scaled(number, scale).map(|n| Self(n as u64)).ok_or_else(|| format!("'{text}' is no size"))
     }
