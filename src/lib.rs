@@ -17,12 +17,18 @@
 
 pub mod bytes;
 pub mod counters;
+pub mod net;
 pub mod units;
 
 pub mod capture;
 pub mod decode;
 pub mod flow;
-pub mod observe;
-pub mod output;
 pub mod parse;
 pub mod worker;
+
+pub mod observe;
+pub mod signatures;
+
+pub mod config;
+pub mod detect;
+pub mod output;

@@ -1,0 +1,3 @@
+//! The detector.
+pub mod home;
+pub mod window;
