@@ -1,9 +1,9 @@
 //! Which side of a flow is at home.
 
+use super::Map;
 use crate::net::{Cidr, Nets};
 use crate::observe::Ends;
 use crate::units::Direction;
-use hashbrown::HashMap;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -38,7 +38,7 @@ struct Candidate {
 pub struct Home {
     nets: Nets,
     learns: bool,
-    candidates: HashMap<IpAddr, Candidate>,
+    candidates: Map<IpAddr, Candidate>,
     learned: Vec<Cidr>,
 }
 
@@ -49,7 +49,7 @@ impl Home {
         Self {
             nets: given.unwrap_or_else(crate::net::default_home),
             learns,
-            candidates: HashMap::new(),
+            candidates: Map::default(),
             learned: Vec::new(),
         }
     }
