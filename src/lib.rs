@@ -31,4 +31,5 @@ pub mod signatures;
 
 pub mod config;
 pub mod detect;
+pub mod incident;
 pub mod output;
