@@ -29,11 +29,14 @@ pub struct Known {
     pub class: Arc<Class>,
 }
 
+/// A name, and who asks where that matters.
+type Asked = (Box<str>, Option<IpAddr>);
+
 /// Classifies names, and remembers.
 #[derive(Debug)]
 pub struct Namer {
     catalogue: Arc<Catalogue>,
-    cache: Map<(Box<str>, Option<IpAddr>), Option<Arc<Known>>>,
+    cache: Map<Asked, Option<Arc<Known>>>,
     /// Sanctions depend on the sender: verdicts cannot be shared between hosts.
     by_host: bool,
 }

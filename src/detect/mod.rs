@@ -162,7 +162,7 @@ impl Detector {
             originator_home: self.home.contains(ends.originator),
             host: None,
         };
-        identity.host = self.host_of(&ends, sides, &path);
+        identity.host = Self::host_of(&ends, sides, &path);
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         (open.ends, open.identity, open.known, open.sides, open.path) = (ends, identity, known, sides, path);
@@ -253,7 +253,7 @@ impl Detector {
         let mut identity = open.identity;
         identity.originator_home = self.home.contains(summary.ends.originator);
         if identity.host.is_none() {
-            identity.host = self.host_of(&summary.ends, open.sides, &summary.path);
+            identity.host = Self::host_of(&summary.ends, open.sides, &summary.path);
         }
         let alerted = open.pair.and_then(|key| self.pairs.get(&key)).is_some_and(|p| p.has_alerted(flow));
         if ended {
@@ -270,7 +270,7 @@ impl Detector {
     }
 
     /// The home side of a flow as records name it.
-    fn host_of(&self, ends: &Ends, sides: Sides, path: &Path) -> Option<Arc<Host>> {
+    fn host_of(ends: &Ends, sides: Sides, path: &Path) -> Option<Arc<Host>> {
         let up = match sides {
             Sides::Out(direction) => direction == Direction::Up,
             Sides::Inside => true,

@@ -113,7 +113,7 @@ impl Pair {
     fn list_flow(&mut self, part: &Contribution<'_>) {
         if let Some(flow) = self.flows.iter_mut().find(|f| f.flow == part.flow) {
             flow.up_bytes = flow.up_bytes.saturating_add(part.out);
-            flow.name = part.identity.name.clone();
+            flow.name.clone_from(&part.identity.name);
             return;
         }
         self.flows_total = self.flows_total.saturating_add(1);

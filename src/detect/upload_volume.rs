@@ -97,11 +97,12 @@ pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &Det
             name: "role",
             value: f64::from(u8::from(known.role.carries_data())),
             contribution: 0.0,
-            text: match known.role.carries_data() {
-                true => format!("the name is used for data ({role})"),
-                false => format!(
+            text: if known.role.carries_data() {
+                format!("the name is used for data ({role})")
+            } else {
+                format!(
                     "the name is not meant for uploads ({role}); its level is {ASIDE_FACTOR} times higher"
-                ),
+                )
             },
         },
     ]
