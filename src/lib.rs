@@ -21,6 +21,7 @@ pub mod net;
 pub mod units;
 
 pub mod capture;
+pub mod clock;
 pub mod decode;
 pub mod flow;
 pub mod parse;
