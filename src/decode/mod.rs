@@ -121,10 +121,6 @@ pub struct Packet<'a> {
     pub ip_id: u16,
     /// Time to live or hop limit.
     pub ttl: u8,
-    /// Capture time of the earliest frame of this packet: before `at` only where it came in IP fragments.
-    pub since: Timestamp,
-    /// How many frames this packet came in: 1, or the number of its IP fragments.
-    pub frames: u32,
     /// Outer facts.
     pub path: Path,
 }

@@ -3,7 +3,7 @@
 use super::Map;
 use crate::output::Class;
 use crate::parse::NameSource;
-use crate::signatures::{Catalogue, Category, Role, Sanction, ServiceId, Who};
+use crate::signatures::{Catalogue, Category, Role, Sanction, ServiceId, Technique, Who};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -88,8 +88,8 @@ impl Namer {
             service: service.slug.as_str().into(),
             service_name: service.name.as_str().into(),
             category: service.category.as_str(),
-            technique: service.technique.map(|t| t.as_str()),
-            technique_name: service.technique.map(|t| t.name()),
+            technique: service.technique.map(Technique::as_str),
+            technique_name: service.technique.map(Technique::name),
             role: role.as_str(),
             tenant,
             sanction: sanction.as_str(),
