@@ -24,6 +24,7 @@ pub mod capture;
 pub mod clock;
 pub mod decode;
 pub mod flow;
+pub mod front;
 pub mod parse;
 pub mod worker;
 
@@ -34,3 +35,5 @@ pub mod config;
 pub mod detect;
 pub mod incident;
 pub mod output;
+
+pub mod run;

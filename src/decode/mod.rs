@@ -125,6 +125,33 @@ pub struct Packet<'a> {
     pub path: Path,
 }
 
+impl Packet<'_> {
+    /// The same packet with no payload bytes (their length by the headers stays), to be sent beside them.
+    pub const fn without_payload(&self) -> Packet<'static> {
+        let Self { pair, src_port, dst_port, transport, tcp, at, since, frames, now, ordinal, .. } = *self;
+        let Self { payload_len, wire_len, ip_len, ip_id, ttl, path, .. } = *self;
+        Packet {
+            pair,
+            src_port,
+            dst_port,
+            transport,
+            tcp,
+            at,
+            since,
+            frames,
+            now,
+            ordinal,
+            payload: &[],
+            payload_len,
+            wire_len,
+            ip_len,
+            ip_id,
+            ttl,
+            path,
+        }
+    }
+}
+
 /// An IP fragment, of the innermost or of any outer layer.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragment<'a> {
