@@ -8,41 +8,47 @@ truth.json (what the programs themselves say they sent) and README.md.
 
 import argparse
 import os
-import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from lab import check, net, servers
 from lab.cases import CASES
 from lab.recording import Recording
 import lab.more  # noqa: F401  (adds the cases of proxies, QUIC and DNS)
+import lab.sides  # noqa: F401  (adds the cases of who is at home)
 
 HERE = Path(__file__).resolve().parent
 TOOLS = {"ip": "iproute2", "ethtool": "ethtool", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl",
          "nginx": "nginx-light", "git": "git", "dnsmasq": "dnsmasq-base", "rclone": "rclone",
-         "chromium": "chromium", "tinyproxy": "tinyproxy", "microsocks": "microsocks", "tshark": "tshark"}
+         "chromium": "chromium", "tinyproxy": "tinyproxy", "microsocks": "microsocks", "tshark": "tshark",
+         "dumpcap": "wireshark-common"}
 MODULES = ("requests", "hypercorn", "aioquic", "niquests")
 VERSIONS = {"nginx": "nginx -v", "openssl": "openssl version", "rclone": "rclone version", "tinyproxy": "tinyproxy -v",
-            "ss": "ss -V", "microsocks": "dpkg-query -Wf${Package}/${Version} microsocks"}
+            "ss": "ss -V",
+            "microsocks": "dpkg-query -Wf${Package}/${Version} microsocks"}
 
 
-def missing():
-    tools = [f"apt-get install {package}" for tool, package in TOOLS.items() if not shutil.which(tool)]
-    modules = [f"pip install {m}" for m in MODULES if subprocess.run(
-        [sys.executable, "-c", f"import {m}"], stderr=subprocess.DEVNULL).returncode]
-    return tools + modules + ([] if os.geteuid() == 0 else ["run as root"])
+def missing(only_check):
+    tools = {"tshark": "tshark", "editcap": "wireshark-common"} if only_check else TOOLS
+    lacking = [f"apt-get install {package}" for tool, package in tools.items() if not shutil.which(tool)]
+    if not only_check:
+        lacking += [f"pip install {module}" for module in MODULES if not find_spec(module)]
+        lacking += [] if os.geteuid() == 0 else ["to be run as root"]
+    return lacking
 
 
 def version(program):
     if program in MODULES:
-        from importlib.metadata import version
-        return f"Python {program} {version(program)}"
+        return f"{program} {metadata.version(program)}"
     argv = VERSIONS.get(program, f"{program} --version").split()
     done = subprocess.run(argv, capture_output=True, text=True)
-    return (done.stdout or done.stderr).splitlines()[0].split("  ")[0].split(" (")[0]
+    return f"{program} {re.search(r'[0-9]+([.][0-9]+)+', done.stdout + done.stderr)[0]}"
 
 
 def readme(case):
@@ -55,7 +61,7 @@ def record(case, certs, work):
     recording = Recording(work / case.name, certs, **case.topology)
     try:
         case.make(recording)
-        size = recording.save(HERE / case.name, case.alerts, readme(case), case.compress)
+        size = recording.save(HERE / case.name, case.alerts, readme(case), case.file)
     finally:
         recording.close()
     print(f"{case.name:28}{size / 1000:8.0f} kB", flush=True)
@@ -72,21 +78,20 @@ def main():
         sys.exit("\n".join(known))
     if wrong := [name for name in args.cases if name not in known]:
         sys.exit(f"no such case: {' '.join(wrong)}; --list says which there are")
-    if lacking := missing():
+    if lacking := missing(args.check):
         sys.exit("record.py needs: " + "; ".join(lacking))
     chosen = args.cases or list(known)
     if not args.check:
         with tempfile.TemporaryDirectory(prefix="egret-pcaps-") as work:
             servers.make_certificates(work)
-            for name in chosen:
-                record(known[name], Path(work), Path(work) / "cases")
+            try:
+                for name in chosen:
+                    record(known[name], Path(work), Path(work) / "cases")
+            finally:
+                net.remove_spaces()
         check.write_table(HERE, CASES)
     sys.exit(check.check(HERE, chosen))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    finally:
-        if os.geteuid() == 0:
-            net.remove_spaces()
+    main()

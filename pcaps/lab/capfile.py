@@ -4,7 +4,7 @@ import gzip
 import io
 import struct
 
-KEPT_PAYLOAD, FULL_PACKETS = 8, 12
+KEPT_PAYLOAD, FULL_PACKETS = {6: 8, 17: 24}, 12
 
 
 def read(path):
@@ -26,7 +26,6 @@ def write(path, packets, snap=262144):
         out.write(struct.pack("<IIII", seconds, micros, len(frame), length) + frame)
     data = out.getvalue()
     path.write_bytes(gzip.compress(data, 9, mtime=0) if path.suffix == ".gz" else data)
-    return len(path.read_bytes())
 
 
 def transport(frame, at=12):
@@ -51,7 +50,7 @@ def transport(frame, at=12):
 
 def cut(packets, whole=FULL_PACKETS):
     """The first `whole` packets with payload of each flow and direction stay whole (hello, answer,
-    certificate); later ones keep their headers and 8 bytes. Original lengths stay, so volumes do
+    certificate); later ones keep their headers and 8 bytes (UDP: 24). Original lengths stay, so volumes do
     not change."""
     seen = {}
     for seconds, micros, length, frame in packets:
@@ -60,5 +59,20 @@ def cut(packets, whole=FULL_PACKETS):
             flow, _, payload_at, _ = found
             seen[flow] = seen.get(flow, 0) + 1
             if seen[flow] > whole:
-                frame = frame[: payload_at + KEPT_PAYLOAD]
+                frame = frame[: payload_at + KEPT_PAYLOAD[flow[0]]]
         yield seconds, micros, length, frame
+
+
+def without_machine(data):
+    """A little-endian pcapng with the words on hardware and operating system blotted out, length kept."""
+    data, at = bytearray(data), 0
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        option = at + {0x0A0D0D0A: 24, 1: 16}.get(kind, size)
+        while option < at + size - 4:
+            code, length = struct.unpack_from("<HH", data, option)
+            if (kind, code) in ((0x0A0D0D0A, 2), (0x0A0D0D0A, 3), (1, 12)):
+                data[option + 4 : option + 4 + length] = b"-" * length
+            option += 4 + (length + 3) // 4 * 4
+        at += size
+    return bytes(data)

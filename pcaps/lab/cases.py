@@ -1,4 +1,4 @@
-"""The cases over TCP: each a function that drives real programs while the tap records.
+"""The first cases: each a function that drives real programs while the tap records.
 
 `@case` holds what the README of the case says: `holds`, `says` (what Egret must say), the programs
 and the (service, host) pairs that must be alerts. Sizes are well above or below the thresholds:
@@ -28,12 +28,12 @@ class Case:
     programs: tuple
     alerts: tuple = ()
     topology: dict = None
-    compress: bool = True
+    file: str = "traffic.pcap.gz"
 
 
-def case(name, holds, says, programs=("curl", "nginx"), alerts=(), compress=True, **topology):
+def case(name, holds, says, programs=("curl", "nginx"), alerts=(), file="traffic.pcap.gz", **topology):
     def add(function):
-        CASES.append(Case(name, function, holds, says, programs, alerts, topology, compress))
+        CASES.append(Case(name, function, holds, says, programs, alerts, topology, file))
         return function
     return add
 
@@ -142,7 +142,7 @@ def webhook(r):
 
 @case("small-paste", "curl posts a text of 60 kB to pastebin.com, as the Atomic test of T1567.003 does.",
       "One alert: 10.20.0.11 sent about 60 kB to pastebin (T1567.003).", alerts=(("pastebin", HOME["c1"]),),
-      compress=False)
+      file="traffic.pcap")
 def small_paste(r):
     with r.tap():
         r.curl("c1", "-F", f"api_paste_code=<{hex_file(r, 30_000)}", "https://pastebin.com/api/api_post.php")
@@ -264,6 +264,8 @@ def midstream(r):
 def one_way(r):
     with r.tap(None, "-Q", "out"):
         put(r, "c1", "upload.box.com", 5 * MB)
+    r.flows = [flow | {"download_bytes": 0, "one_way": True} for flow in r.web_flows()]
+    r.ask_web = False
 
 
 @case("loss-retransmit", "5 MB PUT to upload.box.com through a bad line: 1.5 % loss, 1 % reordering and 3 ms delay on either "

@@ -3,6 +3,8 @@
 import ipaddress
 import json
 import subprocess
+import tempfile
+from pathlib import Path
 
 from . import capfile
 
@@ -20,7 +22,7 @@ sent; nginx counts requests with their headers) and a README with what Egret mus
     python3 record.py --check          # captures against their truth, by tshark
 
 To stay small, each flow keeps its first 12 packets with payload in either direction whole, and of later
-ones the headers and 8 bytes; lengths on the wire stay in the records, as from a packet broker that slices
+ones the headers and 8 bytes (UDP: 24); lengths on the wire stay in the records, as from a packet broker that slices
 or a sensor with a snap length. Together the captures stay below 8 MB; `record.py` fails above.
 
 | case | holds | Egret must say | kB |
@@ -28,22 +30,31 @@ or a sensor with a snap length. Together the captures stay below 8 MB; `record.p
 """
 
 
-def capture(folder):
-    return next(iter(sorted(folder.glob("traffic.*"))), None)
+def captures(folder):
+    return sorted(folder.glob("traffic*"))
 
 
 def write_table(root, cases):
     rows = []
     for case in cases:
-        if path := capture(root / case.name):
-            rows.append(f"| `{case.name}` | {case.holds} | {case.says} | {path.stat().st_size // 1000} |\n")
+        if size := sum(path.stat().st_size for path in captures(root / case.name)):
+            rows.append(f"| `{case.name}` | {case.holds} | {case.says} | {size // 1000} |\n")
     (root / "README.md").write_text(HEAD + "".join(rows))
 
 
-def spans(path):
+def packets(path):
+    if path.suffix != ".pcapng":
+        return capfile.read(path)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain.pcap")
+        subprocess.run(["editcap", "-F", "pcap", path, plain], check=True)
+        return list(capfile.read(plain))
+
+
+def spans(paths):
     """Payload of each TCP flow and direction by its sequence numbers, of UDP by its lengths."""
     ends, sums = {}, {}
-    for *_, frame in capfile.read(path):
+    for *_, frame in (packet for path in paths for packet in packets(path)):
         if not (found := capfile.transport(frame)):
             continue
         (proto, source, target, *ports), length, _, at = found
@@ -59,31 +70,37 @@ def spans(path):
     return sums | {key: last for key, (_, last) in ends.items()}
 
 
-def names_seen(path):
+def names_seen(paths):
     field = "tls.handshake.extensions_server_name"
-    told = subprocess.run(["tshark", "-r", path, "-Y", field, "-T", "fields", "-e", field],
-                          capture_output=True, text=True, check=True).stdout
-    return {name for line in told.split() for name in line.split(",")}
+    told = [subprocess.run(["tshark", "-r", path, "-Y", field, "-T", "fields", "-e", field],
+                           capture_output=True, text=True, check=True).stdout for path in paths]
+    return {name for word in " ".join(told).split() for name in word.split(",")}
+
+
+def carried(seen, flow, source, target):
+    """Payload from one end of a flow of the truth to the other; `seen` is what `spans` found."""
+    port = flow.get("client_port")
+    return sum(size for (a, b, *ports), size in seen.items()
+               if (a, b) == (flow[source], flow[target]) and flow["port"] in ports and (not port or port in ports))
 
 
 def faults(folder):
-    path, truth = capture(folder), json.loads((folder / "truth.json").read_text())
-    seen = spans(path)
+    paths, truth = captures(folder), json.loads((folder / "truth.json").read_text())
+    seen = spans(paths)
     for flow in truth["flows"]:
-        up = sum(size for (source, target, _, port), size in seen.items()
-                 if (source, target, port) == (flow["client"], flow["server"], flow["port"])
-                 and flow.get("client_port", _) == _)
-        told = flow["upload_bytes"]
-        if not told <= up <= told * 1.04 + 8000:
-            yield f"{flow['name']}: {up} bytes up in the capture, {told} by the programs"
-    if lost := {flow["sni"] for flow in truth["flows"] if flow.get("sni")} - names_seen(path):
+        for key, *ends in (("upload_bytes", "client", "server"), ("download_bytes", "server", "client")):
+            told, found = flow[key], carried(seen, flow, *ends)
+            more = (0.04 if flow["proto"] == "tcp" else 0.12) * sum((flow["upload_bytes"], flow["download_bytes"]))
+            if not told <= found <= told + more + 8000:
+                yield f"{flow['name']}: {key} {found} in the capture, {told} by the programs"
+    if lost := {flow["sni"] for flow in truth["flows"] if flow.get("sni")} - names_seen(paths):
         yield f"no hello says {', '.join(lost)}"
 
 
 def check(root, chosen):
     """0, or 1 when a capture disagrees with its truth or all together are too large."""
     told = [f"{name}: {fault}" for name in chosen for fault in faults(root / name)]
-    total = sum(p.stat().st_size for p in root.glob("*/traffic.*"))
+    total = sum(p.stat().st_size for p in root.glob("*/traffic*"))
     if total > LIMIT_BYTES:
         told.append(f"the captures have {total} bytes together, more than {LIMIT_BYTES}")
     print("\n".join(told) or f"{len(chosen)} cases agree with their truth; {total / 1e6:.1f} MB together")

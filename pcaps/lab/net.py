@@ -9,9 +9,11 @@ frames are as on a real cable, and there the tap sits. With `vxlan`, switch and 
 VXLAN over `out`. Everything is named egp-*, and `close` takes it away again.
 """
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +35,8 @@ def remove_spaces():
     for space in SPACES:
         subprocess.run(["ip", "netns", "del", f"egp-{space}"], stderr=subprocess.DEVNULL)
         shutil.rmtree(f"/etc/netns/egp-{space}", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.rmdir("/etc/netns")
 
 
 class Net:
@@ -139,12 +143,13 @@ class Net:
         folder.mkdir(parents=True)
         lines = [f"{names.address(n, v)} {n}" for n in names.SERVICES
                  for v in ((6,) if ipv6 else (4,)) if not by_dns]
-        (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
-        (folder / "nsswitch.conf").write_text("hosts: " + ("dns\n" if by_dns else "files\n"))
+        (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", f"127.0.1.1 {socket.gethostname()}", *lines, ""]))
+        (folder / "nsswitch.conf").write_text("hosts: files" + " dns" * by_dns + "\n")
         (folder / "resolv.conf").write_text("nameserver 10.20.0.1\noptions timeout:1\n")
 
     def dnsmasq(self, ipv6):
-        rules = [f"--host-record={n},{names.address(n)}"
+        rules = [f"--local=/{n}/" for n in names.SERVICES]
+        rules += [f"--host-record={n},{names.address(n)}"
                  + (f",{names.address(n, 6)}" if ipv6 else "") for n in names.SERVICES]
         return ["dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root",
                 "--local-ttl=300", "--pid-file=", "--listen-address=10.20.0.1", *rules]

@@ -30,12 +30,18 @@ class Recording:
 
     # The tap
 
-    @contextmanager
-    def tap(self, port=None, *filters, file="raw.pcap"):
+    def tap(self, port=None, *filters):
         """Records while the body runs. `filters` go to tcpdump."""
-        path = self.work / file
-        dump = self.net.spawn("tap", "tcpdump", "-i", port or self.port, "-U", "--immediate-mode", "-B", "65536", "-s", "0",
-                              "-Z", "root", "-w", path, *filters)
+        return self.recorder("tcpdump", "-i", port or self.port, "-U", "--immediate-mode", "-B", "65536", "-s", "0",
+                             "-Z", "root", *filters)
+
+    def dumpcap(self, *ports):
+        return self.recorder("dumpcap", "-q", *[word for port in ports for word in ("-i", port)])
+
+    @contextmanager
+    def recorder(self, *argv):
+        path = self.work / "raw.pcap"
+        dump = self.net.spawn("tap", *argv, "-w", path)
         while not path.exists() or path.stat().st_size < 24:
             time.sleep(0.05)
         yield
@@ -108,24 +114,30 @@ class Recording:
 
     def flow(self, name, client, port, up, down, told_by, **more):
         """A flow that nginx cannot tell of."""
-        self.flows.append({"name": name, "service": names.service(name), "client": client,
-                           "server": names.address(name), "port": port, "proto": "tcp",
+        self.flows.append({"name": name, "service": name and names.service(name), "client": client,
+                           "server": more.pop("server", None) or names.address(name), "port": port, "proto": "tcp",
                            "upload_bytes": up, "download_bytes": down, "told_by": told_by, **more})
 
     def truth(self, alerts):
         return {"flows": (self.web_flows() if self.ask_web else []) + self.flows, "programs": self.programs,
                 "alerts": [{"service": service, "host": host} for service, host in alerts]}
 
-    def save(self, folder, alerts, text, compress=True):
+    def save(self, folder, alerts, text, file):
         """Writes traffic, truth and README of the case."""
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("traffic.*"):
+        for old in folder.glob("traffic*"):
             old.unlink()
-        target = folder / ("traffic.pcap.gz" if compress else "traffic.pcap")
-        size = capfile.write(target, capfile.cut(capfile.read(self.work / "raw.pcap")))
+        if file.endswith(".pcapng"):
+            (folder / file).write_bytes(capfile.without_machine((self.work / "raw.pcap").read_bytes()))
+        else:
+            packets = list(capfile.cut(capfile.read(self.work / "raw.pcap")))
+            half = len(packets) // 2 if "{}" in file else len(packets)
+            for number, part in enumerate((packets[:half], packets[half:])):
+                if part:
+                    capfile.write(folder / file.format(number), part)
         (folder / "truth.json").write_text(json.dumps(self.truth(alerts), indent=1) + "\n")
         (folder / "README.md").write_text(text)
-        return size
+        return sum(path.stat().st_size for path in folder.glob("traffic*"))
 
     def close(self):
         self.net.close()

@@ -64,10 +64,10 @@ def start_web(net, certs):
     net.wait_for("srv", 443)
 
 
-def start_sink(net, bind, *options):
+def start_sink(net, bind, *options, space="srv"):
     env = os.environ | {"SINK_LOG": str(net.work / "sink.log"), "GIT_ROOT": str(net.work / "repos"), "PYTHONPATH": str(FOLDER),
                         "PYTHONDONTWRITEBYTECODE": "1"}
-    net.spawn("srv", sys.executable, "-m", "hypercorn", "sink:app", "--bind", bind,
+    net.spawn(space, sys.executable, "-m", "hypercorn", "sink:app", "--bind", bind,
               "--keep-alive", "60", *options, env=env)
 
 
