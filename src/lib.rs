@@ -17,10 +17,20 @@
 
 pub mod bytes;
 pub mod counters;
+pub mod net;
 pub mod units;
 
 pub mod capture;
+pub mod clock;
 pub mod decode;
-pub mod observe;
-pub mod output;
+pub mod flow;
 pub mod parse;
+pub mod worker;
+
+pub mod observe;
+pub mod signatures;
+
+pub mod config;
+pub mod detect;
+pub mod incident;
+pub mod output;
