@@ -233,7 +233,7 @@ pub fn hex(bytes: &[u8], joint: Option<u8>, out: &mut Vec<u8>) {
 }
 
 /// Appends text between quotes. Control characters become escapes: a line stays a line whatever a peer sends.
-fn quoted(text: &str, out: &mut Vec<u8>) {
+pub fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut done = 0;

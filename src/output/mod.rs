@@ -10,6 +10,7 @@ pub mod json;
 mod samples;
 pub mod stamp;
 mod words;
+pub mod zeek;
 
 use self::file::{Files, OutputConfig};
 use crate::counters::Stats;
@@ -47,7 +48,7 @@ pub struct Output {
 pub type Make = fn(&Arc<OutputConfig>, &mut Files) -> io::Result<Box<dyn Format>>;
 
 /// Every output. A new one is one file and one line here.
-pub static OUTPUTS: &[&Output] = &[&eve::OUTPUT];
+pub static OUTPUTS: &[&Output] = &[&eve::OUTPUT, &zeek::TSV, &zeek::JSON];
 
 /// What the destination is, as the catalogue and the site's policy say.
 #[derive(Clone, PartialEq, Eq, Debug)]

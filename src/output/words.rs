@@ -1,5 +1,4 @@
 //! Code points as the words that Suricata and Zeek have for them.
-#![allow(dead_code)] // Zeek logs follow in the next commit.
 
 use std::io::Write as _;
 

@@ -10,7 +10,7 @@ const GID: u64 = 1567;
 const CATEGORY: &str = "Exfiltration Over Web Service";
 
 /// Low severity stays out of the alert queue unless the site wants it there.
-pub(super) fn is_alert(record: &IncidentRecord, config: &OutputConfig) -> bool {
+pub(in super::super) fn is_alert(record: &IncidentRecord, config: &OutputConfig) -> bool {
     record.alert && (record.severity > Severity::Low || config.low_as_alert)
 }
 

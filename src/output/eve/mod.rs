@@ -7,6 +7,8 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::alert::is_alert;
+
 use super::file::{Files, OutputConfig};
 use super::json::Json;
 use super::stamp::Clock;
@@ -47,7 +49,7 @@ impl Format for Eve {
         let config = &*self.config;
         let own = match record {
             Record::Flow(r) => r.summary.since.is_some(),
-            Record::Incident(r) => !alert::is_alert(r, config),
+            Record::Incident(r) => !is_alert(r, config),
             Record::Facts(r) if !facts::has_record(r) => return,
             Record::Facts(_) | Record::Dns(_) | Record::Stats(..) => false,
         };
