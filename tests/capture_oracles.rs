@@ -82,7 +82,7 @@ fn captures_hold_what_their_oracles_say() {
         let (sums, replay) = replay(capture, 1 << 20);
         let bad = !oracle["tshark_error"].is_null() || !oracle["file_info"]["capinfos_error"].is_null();
         let want = (number("frames"), number("wire_bytes"), number("cut_frames"));
-        // TShark gives frames without a stamp the time 0; here they have that of their neighbour.
+        // TShark gives frames without a stamp the time 0; here they have that of the frame before.
         let untimed = sums.frames > 0 && totals["first_ts"].as_f64() == Some(0.0);
         let near = |a: i64, name: &str| untimed || (a - micros(name)).abs() <= 1;
         let same = (sums.frames, sums.wire, sums.cut) == want

@@ -93,9 +93,10 @@ impl Pcap {
 
     /// Lists the whole records of `bytes` from `start` on.
     pub(super) fn walk(&self, bytes: &[u8], start: usize, slots: &mut Vec<Slot>) -> Walk {
-        match self.big {
-            true => self.records::<true>(bytes, start, slots),
-            false => self.records::<false>(bytes, start, slots),
+        if self.big {
+            self.records::<true>(bytes, start, slots)
+        } else {
+            self.records::<false>(bytes, start, slots)
         }
     }
 

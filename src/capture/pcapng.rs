@@ -18,9 +18,11 @@ const CUSTOM_NO_COPY: u32 = 0x4000_0bad;
 
 /// Most interfaces of one section.
 const INTERFACES_MAX: usize = 65_536;
-/// Longest block that is held in memory: the largest frame, its header and its options. Blocks of other kinds may
-/// be longer; they are passed by.
+/// Longest block that is held in memory: the largest frame, its header and its options.
 const BLOCK_MAX: usize = CAPTURED_MAX + (1 << 20);
+
+/// Blocks of other kinds that are longer than this are not brought into memory.
+const PASSED_BY: usize = 64 << 10;
 
 /// What one unit of an interface's time stamps is.
 #[derive(Clone, Copy)]
@@ -79,8 +81,9 @@ struct Interface {
 pub(super) struct Pcapng {
     big: bool,
     interfaces: Vec<Interface>,
-    /// Time of the last frame, for those that have none.
-    last: Option<Timestamp>,
+    /// Time of the last frame, for those that have none; 0 in front of the first. (Looking ahead for the first
+    /// stamp would make the result depend on how a pipe hands out its bytes.)
+    last: Timestamp,
 }
 
 /// True where the first four bytes are those of a pcapng file.
@@ -149,13 +152,16 @@ impl Pcapng {
                 | CUSTOM
                 | CUSTOM_NO_COPY
         );
+        if !wanted && length > PASSED_BY {
+            // Its end is not looked at, whether or not it is in memory: the same file gives the same result however
+            // it is cut into pieces.
+            return if length > rest.len() { Err(Stop::Skip(length as u64)) } else { Ok(length) };
+        }
+        if length > BLOCK_MAX {
+            return Err(Stop::Broken(format!("a block claims {length} bytes")));
+        }
         if length > rest.len() {
-            return Err(match wanted {
-                true if length > BLOCK_MAX => Stop::Broken(format!("a block claims {length} bytes")),
-                true => Stop::Need(length),
-                false if length <= 1 << 16 => Stop::Need(length),
-                false => Stop::Skip(length as u64),
-            });
+            return Err(Stop::Need(length));
         }
         let fields = Fields { body: rest.get(8..length - 4).unwrap_or(&[]), big: self.big };
         let tail = Fields { body: rest, big: self.big }.u32(length - 4);
@@ -180,7 +186,7 @@ impl Pcapng {
                     _ => self.simple(&fields),
                 };
                 let packet = packet.ok_or_else(short)?;
-                let slot = self.slot(&packet, &fields, base, slots)?;
+                let slot = self.slot(&packet, &fields, base)?;
                 slots.push(slot);
             }
         }
@@ -247,13 +253,7 @@ impl Pcapng {
         Some(Packet { interface: 0, stamp: None, captured, wire_len, data: 4 })
     }
 
-    fn slot(
-        &mut self,
-        packet: &Packet,
-        fields: &Fields<'_>,
-        base: usize,
-        before: &mut [Slot],
-    ) -> Result<Slot, Stop> {
+    fn slot(&mut self, packet: &Packet, fields: &Fields<'_>, base: usize) -> Result<Slot, Stop> {
         let Some(interface) = self.interfaces.get(packet.interface as usize) else {
             let what = format!("a frame of interface {}, which is nowhere described", packet.interface);
             return Err(Stop::Broken(what));
@@ -266,14 +266,10 @@ impl Pcapng {
         if let Some(stamp) = packet.stamp {
             let offset = interface.offset.saturating_mul(1_000_000_000);
             let at = Timestamp::from_nanos(interface.unit.nanos(stamp).saturating_add(offset));
-            if self.last.is_none() {
-                // Frames without a stamp in front of the first that has one: its time is the best guess.
-                before.iter_mut().for_each(|slot| slot.at = at);
-            }
-            self.last = Some(at);
+            self.last = at;
         }
         Ok(Slot {
-            at: self.last.unwrap_or_default(),
+            at: self.last,
             offset: (base + 8 + packet.data) as u32,
             captured: packet.captured,
             wire_len: packet.wire_len,
@@ -286,7 +282,7 @@ impl Pcapng {
     fn no_frame(&self, fields: &Fields<'_>, data: usize, base: usize) -> Slot {
         let length = fields.body.len().saturating_sub(data) as u32;
         Slot {
-            at: self.last.unwrap_or_default(),
+            at: self.last,
             offset: (base + 8 + data) as u32,
             captured: length,
             wire_len: length,

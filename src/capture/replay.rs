@@ -112,14 +112,15 @@ impl Replay {
 
     fn look_into(&mut self, found: Vec<Found>, paths: &[PathBuf]) {
         let alone = found.len() == 1 && found.iter().all(|f| f.named);
-        let nothing = found.is_empty();
         let mut waiting = Vec::new();
         let mut batch = Batch::default();
         for file in found {
             waiting.extend(self.first_look(file, alone, &mut batch));
         }
-        if nothing || (waiting.is_empty() && self.faults.is_empty() && self.files.is_empty()) {
-            for path in paths.iter().filter(|p| p.is_dir()) {
+        for path in paths.iter().filter(|p| p.is_dir()) {
+            let mut known = waiting.iter().map(|(_, opened, _)| opened).chain(&self.files).map(|o| &o.path);
+            let told = self.faults.iter().any(|f| f.file.starts_with(path));
+            if !told && !known.any(|file| file.starts_with(path)) {
                 let what = "no capture in this directory".to_owned();
                 self.faults.push(Fault { file: path.clone(), offset: None, what });
             }
