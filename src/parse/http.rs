@@ -142,7 +142,8 @@ impl<'a> Request<'a> {
         let (method, rest) = line.split_at_checked(line.iter().position(|b| *b == b' ')?)?;
         let rest = rest.trim_ascii_start();
         let target = rest.split(|b| *b == b' ').next()?;
-        let named = if method == b"CONNECT" { Some(target) } else { authority(target) };
+        let connect = method == b"CONNECT" && target.contains(&b':');
+        let named = if connect { Some(target) } else { authority(target) };
         let host = named.or_else(|| head.header(b"host")).unwrap_or_default();
         let number = |v: &[u8]| std::str::from_utf8(v).ok()?.parse().ok();
         Some(Self {

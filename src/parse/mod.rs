@@ -4,10 +4,14 @@
 //! [`Outcome::More`] or [`Outcome::Partly`]; a last time with [`Talk::done`] set, when no more will come.
 
 pub mod certificate;
+pub mod datagrams;
+pub mod dns;
+pub mod dtls;
 pub mod fingerprint;
 pub mod gquic;
 pub mod hello;
 pub mod http;
+mod pieces;
 pub mod proxy;
 pub mod quic;
 mod quic_keys;
@@ -15,6 +19,11 @@ pub mod starttls;
 pub mod text;
 pub mod tls;
 pub mod user_agent;
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;
 
 use crate::decode::Transport;
 use crate::units::Both;
@@ -298,7 +307,9 @@ pub static PARSERS: &[Parser] = &[
     Parser { name: "http", transport: Transport::Tcp, parse: http::parse },
     Parser { name: "socks", transport: Transport::Tcp, parse: proxy::socks },
     Parser { name: "proxy-protocol", transport: Transport::Tcp, parse: proxy::proxy_protocol },
+    Parser { name: "dns", transport: Transport::Tcp, parse: dns::parse },
     Parser { name: "starttls", transport: Transport::Tcp, parse: starttls::parse },
+    Parser { name: "tls-answer", transport: Transport::Tcp, parse: tls::answer },
 ];
 
 /// Asks every parser in turn. Cheap when the first bytes fit none.

@@ -3,16 +3,11 @@
 //! Recognised by form, never by port. State lives only while a hello is incomplete.
 
 use super::hello::{self, Carrier, ClientHello};
+use super::pieces::Pieces;
 use super::quic_keys::{self, Keys, VERSION_2};
 use super::{AppProto, Facts, GiveUp, Outcome, gquic, text};
 use crate::bytes::Reader;
 use crate::units::Direction;
-
-/// Longest CRYPTO stream kept.
-const MAX_CRYPTO: usize = 16 * 1024;
-
-/// Disjoint pieces of it.
-const MAX_PIECES: usize = 64;
 
 /// Datagrams of one flow that are looked at.
 const MAX_DATAGRAMS: u8 = 64;
@@ -49,7 +44,7 @@ impl Initials {
 
     /// Takes the next datagram of the flow, in whichever direction it went.
     pub fn datagram(&mut self, from: Direction, datagram: &[u8]) -> Outcome {
-        self.datagrams += 1;
+        self.datagrams = self.datagrams.saturating_add(1);
         if self.datagrams > MAX_DATAGRAMS {
             return self.finish();
         }
@@ -111,12 +106,12 @@ impl Initials {
             }
         }
         if self.attempts.iter().flatten().any(|a| a.is_for(packet)) {
-            self.failures += 1;
+            self.failures = self.failures.saturating_add(1);
             return None;
         }
         let mut attempt = Attempt::new(packet)?;
         let Some(plain) = attempt.keys.open(&mut scratch, packet.number_at) else {
-            self.failures += 1;
+            self.failures = self.failures.saturating_add(1);
             return None;
         };
         self.client = Some(from);
@@ -135,9 +130,7 @@ struct Attempt {
     version: u32,
     cid: Box<[u8]>,
     keys: Keys,
-    stream: Vec<u8>,
-    /// Sorted, disjoint, not touching.
-    pieces: Vec<(usize, usize)>,
+    stream: Pieces,
 }
 
 impl Attempt {
@@ -146,8 +139,7 @@ impl Attempt {
             version: packet.version,
             cid: packet.dcid.into(),
             keys: Keys::derive(packet.version, packet.dcid)?,
-            stream: Vec::new(),
-            pieces: Vec::new(),
+            stream: Pieces::default(),
         })
     }
 
@@ -177,7 +169,7 @@ impl Attempt {
                 // 8 is CRYPTO in Google's T05x.
                 Some(6 | 8) => {
                     let (Some(offset), Some(len)) = (varint(&mut r), varint(&mut r)) else { break };
-                    self.insert(offset, r.take_up_to(len as usize));
+                    self.stream.insert(offset, r.take_up_to(len as usize));
                 }
                 _ => break,
             }
@@ -185,32 +177,8 @@ impl Attempt {
         self.facts(false)
     }
 
-    fn insert(&mut self, offset: u64, bytes: &[u8]) {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let to = from.saturating_add(bytes.len());
-        if bytes.is_empty() || to > MAX_CRYPTO {
-            return;
-        }
-        // Pieces that touch [from, to) melt into one.
-        let first = self.pieces.partition_point(|p| p.1 < from);
-        let touching = self.pieces.iter().skip(first).take_while(|p| p.0 <= to).count();
-        let melted = self.pieces.iter().skip(first).take(touching);
-        let whole = melted.fold((from, to), |w, p| (w.0.min(p.0), w.1.max(p.1)));
-        if touching == 0 && self.pieces.len() >= MAX_PIECES {
-            return;
-        }
-        self.pieces.splice(first..first + touching, [whole]);
-        if self.stream.len() < to {
-            self.stream.resize(to, 0);
-        }
-        if let Some(place) = self.stream.get_mut(from..to) {
-            place.copy_from_slice(bytes);
-        }
-    }
-
     fn facts(&self, cut: bool) -> Option<Facts> {
-        let end = self.pieces.first().filter(|p| p.0 == 0)?.1;
-        let mut r = Reader::new(self.stream.get(..end)?);
+        let mut r = Reader::new(self.stream.start());
         let (kind, len) = (r.u8()?, r.u24()? as usize);
         if kind != 1 || (!cut && r.len() < len) {
             return None;

@@ -1,7 +1,7 @@
 //! TLS that begins in the middle: STARTTLS of SMTP, IMAP, POP3, FTP, XMPP, LDAP and others (RFC 2595, RFC 3207,
 //! RFC 4217, RFC 6120, RFC 4511), PostgreSQL, MySQL, RDP and SQL Server.
 
-use super::text::find_any_case;
+use super::text::find;
 use super::{AppProto, Facts, GiveUp, Outcome, Talk, tls};
 use crate::bytes::Reader;
 
@@ -10,6 +10,8 @@ const WINDOW: usize = 4096;
 
 /// A message that a client sends before the hello, in a binary protocol.
 const MAX_BEFORE: usize = 512;
+
+const LDAP_START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 const POSTGRES: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
@@ -70,16 +72,31 @@ fn is_binary(up: &[u8], down: &[u8]) -> bool {
     let begins = |whole: &[u8]| whole.starts_with(up.get(..whole.len()).unwrap_or(up));
     match up.first() {
         Some(0) => begins(POSTGRES),
-        // LDAP: an extended request with the identifier of StartTLS.
-        Some(0x30) => {
-            let head = up.get(..64).unwrap_or(up);
-            up.len() < 24 || find_any_case(head, b"1.3.6.1.4.1.1466.20037").is_some()
-        }
+        Some(0x30) => is_ldap_request(up),
         // RDP: a TPKT with an X.224 connection request.
         Some(3) => begins(&[3, 0]) && up.get(5).is_none_or(|c| *c == 0xe0),
         // SQL Server: a TDS packet of type "pre-login".
         Some(0x12) => begins(&[0x12, 1]),
         // MySQL: the server greets with protocol 10, the client asks in packet 1 for TLS.
         _ => up.get(3).is_none_or(|n| *n == 1) && matches!(down, [_, _, 0, 0, 10, ..]) && up.len() <= 4096,
+    }
+}
+
+/// LDAP: an extended request, with the identifier of StartTLS as far as it is there.
+fn is_ldap_request(up: &[u8]) -> bool {
+    let mut r = Reader::new(up);
+    let operation = (|| {
+        r.u8()?;
+        let len = r.u8()?;
+        // Some clients write lengths in the long form.
+        r.skip(if len & 0x80 != 0 { usize::from(len & 0x7f) } else { 0 })?;
+        r.u8()?;
+        r.vec8()?;
+        r.u8()
+    })();
+    match operation {
+        None => up.len() < 16,
+        Some(0x77) => up.len() < 48 || find(up.get(..64).unwrap_or(up), LDAP_START_TLS).is_some(),
+        Some(_) => false,
     }
 }

@@ -34,7 +34,8 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
     let (client_done, server_done) =
         if turned { (talk.done.down, talk.done.up) } else { (talk.done.up, talk.done.down) };
     match (&client, &server) {
-        (Side::Foreign, Side::Foreign | Side::Short) => Outcome::Nothing(GiveUp::Unknown),
+        // What stands in front of TLS is for other parsers; [`answer`] comes after them.
+        (Side::Foreign, _) => Outcome::Nothing(GiveUp::Unknown),
         (Side::Client(flight), _) => {
             let Some(hello) = flight.client_hello() else { return Outcome::Nothing(GiveUp::Malformed) };
             if !hello.whole && !client_done && !flight.ended {
@@ -59,6 +60,17 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
         },
         _ => conclude(None, &server, server_done, turned),
     }
+}
+
+/// A server's handshake facing bytes that nobody knows: what the client said before was lost.
+pub fn answer(talk: &Talk<'_>) -> Outcome {
+    if !looks_like(talk.up) && !talk.up.is_empty() {
+        let down = Side::of(talk.down, talk.done.down);
+        if matches!(down, Side::Server(_)) {
+            return conclude(None, &down, talk.done.down, false);
+        }
+    }
+    Outcome::Nothing(GiveUp::Unknown)
 }
 
 /// Whether `start` may be the beginning of a TLS record stream. Says yes to a prefix that is too short to tell.
