@@ -3,17 +3,61 @@
 //! `EGRET_CAPTURES` names another folder of captures with oracles, `EGRET_ONLY` a part of the file name; with
 //! `--nocapture` every difference is told. `docs/decode-differences.md` says why each is there.
 
-mod common;
-
-use common::captures;
-use egret::capture::Frame;
+use egret::capture::{Batch, Frame, Replay, Source};
+use egret::clock::Clock;
 use egret::decode::{self, Decoded, Pair, Transport};
 use egret::flow::fragments::Fragments;
-use egret::units::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+/// Captures in which TShark and we differ, the areas, and who is mistaken. All others must agree in everything.
+const KNOWN: [(&str, &[&str], &str); 20] = [
+    (
+        "ndpi-ajp.pcap",
+        &["payload"],
+        "TShark takes the last 4 bytes of FabricPath's inner frame for a checksum",
+    ),
+    (
+        "ndpi-fuzz-2006-06-26-2594.pcap",
+        &["payload", "pkts", "wire", "ip"],
+        "lying UDP lengths, as below, and one first piece whose rest never came",
+    ),
+    ("ndpi-fuzz-2020-02-16-11740.pcap", &["payload"], LIE),
+    (
+        "ndpi-reasm_crash_anon.pcapng",
+        &["payload"],
+        "a TCP data offset of 0: TShark counts the header as payload",
+    ),
+    ("zeek-erspan.pcap", &["ip"], "IP bytes of the tunnel's fragments, added to those of the packet within"),
+    ("tcpdump-bigtcp-ipv6-hbh.pcap", &["ip"], BIG),
+    ("tcpdump-bigtcp-ipv4-geneve-ipv4.pcap", &["flows"], BIG),
+    ("tcpdump-bigtcp-ipv4-vxlan-ipv4.pcap", &["flows"], BIG),
+    ("tcpdump-bigtcp-ipv6-geneve-ipv4.pcap", &["flows"], BIG),
+    ("tcpdump-bigtcp-ipv6-vxlan-ipv4.pcap", &["flows"], BIG),
+    ("tcpdump-bigtcp-ipv6.pcap", &["flows"], BIG),
+    (
+        "zeek-fragmented-2.pcap",
+        &["flows"],
+        "an incomplete datagram, which we give to the flow of its first piece",
+    ),
+    (
+        "suricata-bug-7414-decoder-event-01--ip_secopt.pcap",
+        &["pkts", "wire", "ip", "payload", "times"],
+        "TShark stops at a broken IP option, the packet behind it is whole",
+    ),
+    ("pcapng-be-test016.pcapng", &["times"], STAMP),
+    ("pcapng-be-test018.pcapng", &["times"], STAMP),
+    ("pcapng-le-test011.pcapng", &["times"], STAMP),
+    ("pcapng-le-test016.pcapng", &["times"], STAMP),
+    ("pcapng-be-test100.pcapng", &["times"], STAMP),
+    ("pcapng-be-test202.pcapng", &["times"], STAMP),
+    ("pcapng-le-test202.pcapng", &["times"], STAMP),
+];
+const LIE: &str = "a UDP length beyond the IP packet: TShark counts it, we count what was there";
+const BIG: &str = "segmentation offload beyond 64 KiB, which TShark 4.0 does not know";
+const STAMP: &str = "a simple packet block has no time; replay gives it that of its neighbour";
 
 type End = (IpAddr, u16);
 
@@ -65,11 +109,10 @@ fn ends(pair: Pair) -> (IpAddr, IpAddr) {
 }
 
 /// Decodes a file; gives the flows and the number of frames accounted for in each way.
-fn flows_of(file: &[u8]) -> (Flows, [u64; 4]) {
-    let frames = captures::read(file);
+fn flows_of(file: &Path) -> (Flows, [u64; 4]) {
     let (mut flows, mut decoded, mut skipped) = (Flows::new(), 0, 0);
     let mut fragments = Fragments::default();
-    let mut now = Timestamp::MIN;
+    let mut clock = Clock::new();
     let mut book = |frames: u32, found: Decoded<'_>| match found {
         Decoded::Packet(p) => {
             decoded += u64::from(frames);
@@ -77,11 +120,13 @@ fn flows_of(file: &[u8]) -> (Flows, [u64; 4]) {
             let (src, dst) = ((src, p.src_port), (dst, p.dst_port));
             let proto = if p.transport == Transport::Tcp { 6 } else { 17 };
             let flow = flows.entry(key(proto, src, dst)).or_insert_with(|| Flow {
-                first: i64::MAX,
+                first: p.since.nanos(), // the oracle's first packet in file order, not in time
                 last: i64::MIN,
                 ..Flow::default()
             });
-            flow.first = flow.first.min(p.since.nanos());
+            if p.frames > 1 {
+                flow.first = flow.first.min(p.since.nanos());
+            }
             flow.last = flow.last.max(p.at.nanos());
             let sums = flow.from.entry(src).or_default();
             sums.pkts += u64::from(p.frames);
@@ -92,26 +137,23 @@ fn flows_of(file: &[u8]) -> (Flows, [u64; 4]) {
         Decoded::Skip(_) => skipped += u64::from(frames),
         Decoded::Fragment(_) => panic!("a fragment came out of the table"),
     };
-    for (ordinal, r) in frames.iter().enumerate() {
-        let at = Timestamp::from_nanos(r.at);
-        now = now.max(at);
-        let frame = Frame {
-            at,
-            now,
-            ordinal: ordinal as u64,
-            bytes: &r.bytes,
-            wire_len: r.wire_len,
-            link: r.link,
-            vlan: None,
-        };
-        match decode::decode(&frame) {
-            Decoded::Fragment(f) => fragments.push(&f, &mut book),
-            other => book(1, other),
+    let (mut replay, mut batch, mut ordinal) = (Replay::open(&[file.to_owned()]), Batch::default(), 0);
+    while replay.fill(&mut batch) {
+        for slot in &batch.slots {
+            let (at, bytes) = (slot.at, batch.frame_bytes(slot));
+            let vlan = (slot.vlan != 0xffff).then_some(slot.vlan);
+            let now = clock.advance(at);
+            let frame = Frame { at, now, ordinal, bytes, wire_len: slot.wire_len, link: slot.link, vlan };
+            ordinal += 1;
+            match decode::decode(&frame) {
+                Decoded::Fragment(f) => fragments.push(&f, &mut book),
+                other => book(1, other),
+            }
         }
     }
     fragments.drain(&mut book);
     let held = fragments.tally().held;
-    (flows, [frames.len() as u64, decoded, skipped, held])
+    (flows, [ordinal, decoded, skipped, held])
 }
 
 fn end_of(flow: &Value, address: &str, port: &str) -> Option<End> {
@@ -186,13 +228,14 @@ fn innermost_flows_are_those_of_the_oracles() {
         return;
     }
     let mut total: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut unknown = Vec::new();
     for path in list.iter().filter(|p| p.to_string_lossy().contains(&only)) {
         let oracle: Value = serde_json::from_slice(&std::fs::read(path).expect("oracle")).expect("JSON");
         let broken = !oracle["tshark_error"].is_null() || !oracle["file_info"]["capinfos_error"].is_null();
         let Some(capture) = capture_of(path).filter(|_| !broken && oracle["flows_cut"].is_null()) else {
             continue;
         };
-        let (flows, [frames, decoded, skipped, held]) = flows_of(&std::fs::read(&capture).expect("capture"));
+        let (flows, [frames, decoded, skipped, held]) = flows_of(&capture);
         let mut score = Score::default();
         score.tick("stats", frames == decoded + skipped + held, || {
             format!("{frames} {decoded} {skipped} {held}")
@@ -207,7 +250,12 @@ fn innermost_flows_are_those_of_the_oracles() {
             score.notes.iter().take(6).for_each(|n| println!("    {n}"));
             score.notes.iter().skip(6).take(1).for_each(|_| println!("    … {} more", score.notes.len() - 6));
         }
+        let name = capture.file_name().unwrap_or_default().to_string_lossy();
+        let known = KNOWN.iter().find(|(file, _, _)| *file == name).map_or(&[][..], |(_, areas, _)| areas);
         for (area, (good, all)) in score.areas {
+            if good < all && !known.contains(&area) {
+                unknown.push(format!("{name}: {area}"));
+            }
             let sum = total.entry(area).or_default();
             *sum = (sum.0 + good, sum.1 + all);
         }
@@ -216,8 +264,7 @@ fn innermost_flows_are_those_of_the_oracles() {
         println!("{area:8} {good:6} of {all:6}");
     }
     if only.is_empty() && std::env::var_os("EGRET_CAPTURES").is_none() {
-        for (area, (good, all)) in total {
-            assert!(good * 1_000 >= all * 995, "{area}: {good} of {all}");
-        }
+        assert!(unknown.is_empty(), "new differences: {unknown:?}");
+        assert!(total["flows"].1 > 5_000);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ip;
 use super::piece::{Piece, Walk};
-use super::{Skip, Step, overlay, wan};
+use super::{Skip, Step, overlay, wan, wifi};
 
 /// Ethernet II or 802.3: above 1535 the field is a type, up to 1500 it is a length.
 pub(super) fn ethernet<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
@@ -64,6 +64,10 @@ pub(super) fn ethertype<'a>(w: &mut Walk, kind: u16, p: Piece<'a>) -> Step<'a> {
         0x22f3 => trill(w, p),
         0x894f => overlay::nsh(w, p),
         0x4305 => batman(w, p),
+        0x88b7 => snap(w, p), // OUI extended
+        0x88bb => overlay::lwapp(w, p),
+        0x2452 => wifi::either_order(w, p.after(2)?), // Centrino, promiscuous
+        0x8899 => realtek(w, p),
         _ => match inserted(kind) {
             Some((at, len)) => {
                 w.deeper()?;
@@ -76,15 +80,13 @@ pub(super) fn ethertype<'a>(w: &mut Walk, kind: u16, p: Piece<'a>) -> Step<'a> {
 
 /// Tags that end in the type of what follows: where it stands, and the tag's length after its own type.
 const fn inserted(kind: u16) -> Option<(usize, usize)> {
-    Some(match kind {
-        0x8926 => (4, 6), // Cisco VN-tag
-        0x893f => (6, 8), // 802.1BR E-tag
-        0x8909 => (6, 8), // Cisco metadata (security group tag)
-        0x892f => (4, 6), // HSR
-        0xf1c1 => (4, 6), // 802.1CB R-tag
-        0xdada => (6, 8), // Marvell EDSA under its usual type
-        _ => return None,
-    })
+    match kind {
+        // Cisco VN-tag, Broadcom's older tag, HSR, 802.1CB R-tag.
+        0x8926 | 0x8874 | 0x892f | 0xf1c1 => Some((4, 6)),
+        // 802.1BR E-tag, Cisco metadata (security group tag), Marvell EDSA under its usual type.
+        0x893f | 0x8909 | 0xdada => Some((6, 8)),
+        _ => None,
+    }
 }
 
 /// 802.1Q, 802.1ad and their forerunners.
@@ -103,7 +105,23 @@ fn macsec<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
         return Err(Skip::Encrypted);
     }
     let at = if control & 0x20 != 0 { 14 } else { 6 };
-    typed(w, p.be16(at)?, p.after(at + 2)?.without_tail(16))
+    let body = p.after(at)?;
+    let body = match usize::from(p.u8(1)? & 0x3f) {
+        0 => body.without_tail(16),
+        short => body.limit(short), // frames below 48 bytes tell their length, padding and check value follow
+    };
+    typed(w, body.be16(0)?, body.after(2)?)
+}
+
+/// Realtek switch tags: version 4 A of two bytes behind the type, 8 of six; all else under this type is no traffic.
+fn realtek<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
+    let at = match p.u8(0)? {
+        0xa0..=0xaf => 2,
+        4 => 6,
+        _ => return Err(Skip::NotIp),
+    };
+    w.deeper()?;
+    typed(w, p.be16(at)?, p.after(at + 2)?)
 }
 
 /// Provider backbone bridging (802.1ah): four bytes of I-tag, then the customer's addresses and type.
@@ -141,16 +159,18 @@ pub(super) fn llc<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     }
 }
 
-/// SNAP (RFC 1042): organization and type. 00-80-C2 is bridged Ethernet (RFC 2684), with checksum below 7.
+/// SNAP (RFC 1042): organization and type. 00-80-C2 is bridged Ethernet, with checksum below 7; ATM puts two bytes of
+/// padding before it (RFC 2684), frame relay none (RFC 2427).
 pub(super) fn snap<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     let [o0, o1, o2, k0, k1] = p.chunk::<5>(0)?;
     let (kind, rest) = (u16::from_be_bytes([k0, k1]), p.after(5)?);
     match ([o0, o1, o2], kind) {
-        ([0, 0, 0] | [0, 0, 0xf8], _) => ethertype(w, kind, rest),
-        ([0, 0x80, 0xc2], 1) => ethernet(w, rest.without_tail(4)),
-        ([0, 0x80, 0xc2], 7) => ethernet(w, rest),
-        ([0, 0x80, 0xc2], 0x000e) => Err(Skip::NotIp),
-        ([0, 0, 0x0c], 0x0115) => ethernet(w, rest),
+        ([0, 0, 0 | 0xf8], _) => ethertype(w, kind, rest),
+        ([0, 0x80, 0xc2], 1 | 7) => {
+            let padded = rest.bytes().starts_with(&[0, 0]) && plausible(rest.beyond(2));
+            let frame = if padded { rest.after(2)? } else { rest };
+            ethernet(w, if kind == 1 { frame.without_tail(4) } else { frame })
+        }
         _ => Err(Skip::NotIp),
     }
 }

@@ -17,7 +17,6 @@ pub(super) mod protocol {
     pub(in super::super) const FRAGMENT: u8 = 44;
     pub(in super::super) const GRE: u8 = 47;
     pub(in super::super) const AH: u8 = 51;
-    pub(in super::super) const MINIMAL: u8 = 55;
     pub(in super::super) const ICMPV6: u8 = 58;
     pub(in super::super) const OPTIONS: u8 = 60;
     pub(in super::super) const ETHERIP: u8 = 97;
@@ -27,6 +26,7 @@ pub(super) mod protocol {
     pub(in super::super) const MPLS: u8 = 137;
     pub(in super::super) const HIP: u8 = 139;
     pub(in super::super) const SHIM6: u8 = 140;
+    pub(in super::super) const ETHERNET: u8 = 143;
 }
 use protocol::*;
 
@@ -162,7 +162,7 @@ fn jumbo_len(p: Piece<'_>) -> Option<usize> {
     None
 }
 
-/// What an IP header is followed by: extension headers first, then the protocol.
+/// What an IP header is followed by: extension headers first, each at least eight bytes long, then the protocol.
 pub(super) fn body<'a>(w: &mut Walk, header: Header, next: u8, p: Piece<'a>) -> Step<'a> {
     if matches!(header.pair, Pair::V4 { .. }) && next != AH {
         return inner(w, header, next, p);
@@ -193,7 +193,6 @@ pub(super) fn body<'a>(w: &mut Walk, header: Header, next: u8, p: Piece<'a>) -> 
             }
             _ => return inner(w, header, next, p),
         };
-        w.deeper()?;
         (next, p) = (after, p.after(len)?);
     }
 }
@@ -204,7 +203,7 @@ fn inner<'a>(w: &mut Walk, header: Header, protocol: u8, p: Piece<'a>) -> Step<'
         TCP => transport::tcp(w, header, p),
         UDP => transport::udp(w, header, p),
         ICMP | ICMPV6 | IGMP => Err(Skip::Icmp),
-        _ => tunnel::enter(w, header, protocol, p),
+        _ => tunnel::enter(w, protocol, p),
     }
 }
 

@@ -7,12 +7,13 @@ use super::{Packet, Pair, Path, Tcp, Transport, overlay};
 use crate::capture::Frame;
 
 /// The IP header's facts on this path.
+#[derive(Clone, Copy)]
 struct Ip<'a> {
     pair: Pair,
     protocol: u8,
     ttl: u8,
     id: u16,
-    ip_len: u32,
+    total_len: u32,
     /// Captured bytes behind the header, padding cut off.
     rest: &'a [u8],
     /// Their length by the header.
@@ -74,7 +75,7 @@ fn v4(bytes: &[u8], available: u32) -> Option<Ip<'_>> {
         protocol: h[9],
         ttl: h[8],
         id: u16::from_be_bytes([h[4], h[5]]),
-        ip_len: total,
+        total_len: total,
         rest: rest.get(..rest_len as usize).unwrap_or(rest),
         rest_len,
     })
@@ -94,7 +95,7 @@ fn v6(bytes: &[u8], available: u32) -> Option<Ip<'_>> {
         protocol: h[6],
         ttl: h[7],
         id: 0,
-        ip_len: rest_len + 40,
+        total_len: rest_len + 40,
         rest: rest.get(..rest_len as usize).unwrap_or(rest),
         rest_len,
     })
@@ -145,7 +146,7 @@ fn transport<'a>(frame: &Frame<'a>, ip: Ip<'a>, path: Path) -> Option<Packet<'a>
         payload: payload.get(..payload_len as usize).unwrap_or(payload),
         payload_len,
         wire_len: frame.wire_len,
-        ip_len: ip.ip_len,
+        ip_len: ip.total_len,
         ip_id: ip.id,
         ttl: ip.ttl,
         path,

@@ -15,7 +15,9 @@ pub(super) fn enter<'a>(w: &mut Walk, link: LinkType, p: Piece<'a>) -> Step<'a> 
         8 => ip::any(w, p.after(16)?), // SLIP as BSD captures it: direction and compressed header
         9 | 50 => wan::serial(w, p),
         10 => ether::llc(w, p.after(13)?), // FDDI: frame control and two addresses
-        12 | 14 | 101 | 228 | 229 => ip::any(w, p),
+        12 | 14 | 101 => ip::any(w, p),
+        228 => ip::v4(w, p),
+        229 => ip::v6(w, p),
         51 => wan::pppoe(w, p.after(if p.be16(12)? == 0x8864 { 14 } else { 0 })?),
         100 | 106 => wan::atm(w, p),
         104 | 112 => wan::cisco_hdlc(w, p),
@@ -51,15 +53,6 @@ pub(super) fn enter<'a>(w: &mut Walk, link: LinkType, p: Piece<'a>) -> Step<'a> 
         285 => tagged(w, 8, p),
         _ => Err(Skip::LinkType),
     }
-}
-
-/// A `DLT_` number as capture headers carry it, as the number in a file's header.
-pub(super) fn from_dlt(dlt: u32) -> LinkType {
-    LinkType(match dlt {
-        11 => 100,
-        12 | 14 => 101,
-        other => u16::try_from(other).unwrap_or(u16::MAX),
-    })
 }
 
 /// BSD loopback: the address family in the byte order of the machine that captured.
@@ -99,13 +92,14 @@ fn cooked_2<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
 /// The hardware type says what the protocol means; below 0x600 Linux has numbers of its own.
 fn cooked_body<'a>(w: &mut Walk, hardware: u16, protocol: u16, p: Piece<'a>) -> Step<'a> {
     match (hardware, protocol) {
+        (770, _) => wan::frame_relay(w, p),
         (824, _) => Err(Skip::NotIp), // netlink
         (801, _) => wifi::bare(w, p),
         (802, _) => wifi::prism(w, p),
         (803, _) => wifi::radiotap(w, p),
         (778, _) => super::tunnel::gre_payload(w, protocol, p),
-        (_, 1) => ether::llc(w, p),
-        (_, 4) => ether::llc(w, p),
+        (_, 3) => ether::ethernet(w, p),
+        (_, 1 | 4) => ether::llc(w, p),
         (_, 0x0007 | 0x0008) => wan::ppp(w, p),
         (_, 0x0060) => ip::any(w, p),
         _ => ether::ethertype(w, protocol, p),
@@ -135,7 +129,6 @@ fn token_ring<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
 /// PPP with a direction byte, which pppd puts in place of the address byte.
 fn behind_direction(p: Piece<'_>) -> Result<Piece<'_>, Skip> {
     match *p.head::<2>()? {
-        [0 | 1, 0xff] => p.after(1),
         [0 | 1, 3] => p.after(2),
         [0 | 1, _] => p.after(1),
         _ => Ok(p),
@@ -198,7 +191,7 @@ fn nflog<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
 /// Apple's packet tap: little-endian header length, type of record, link type.
 fn pktap<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     let (length, dlt) = (p.le32(0)? as usize, p.le32(8)?);
-    enter(w, from_dlt(dlt), p.after(length)?)
+    enter(w, LinkType::from_header(dlt), p.after(length)?)
 }
 
 /// A switch's tag of `len` bytes between the addresses and the type (Broadcom, Marvell DSA and EDSA).

@@ -12,7 +12,6 @@ pub(super) const fn is_port(port: u16) -> bool {
     matches!(
         port,
         1701 | 2152
-            | 3386
             | 3544
             | 4341
             | 4754
@@ -45,12 +44,12 @@ fn by_port<'a>(w: &mut Walk, port: u16, p: Piece<'a>) -> Step<'a> {
     match port {
         1701 => l2tp(w, p),
         2152 => gtp_1(w, p),
-        3386 => gtp_0(w, p),
         3544 => teredo(w, p),
         4341 => lisp(w, p),
         4754 => tunnel::gre(w, p), // RFC 8086
         4790 => vxlan_gpe(w, p),
-        4789 | 8472 => vxlan(w, p),
+        4789 => vxlan(w, p),
+        8472 => vxlan_8472(w, p),
         5072 => ayiya(w, p),
         5247 => capwap(w, p),
         6081 => geneve(w, p),
@@ -61,13 +60,23 @@ fn by_port<'a>(w: &mut Walk, port: u16, p: Piece<'a>) -> Step<'a> {
     }
 }
 
-/// VXLAN (RFC 7348): eight bytes with the I flag, then Ethernet. Linux sends GPE's P flag on this port too.
+/// VXLAN (RFC 7348): eight bytes with the I flag, then Ethernet; without the flag, or with others that should be 0,
+/// only if Ethernet is what follows. Linux sends GPE on this port too.
 fn vxlan<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
-    let [flags, ..] = p.chunk::<8>(0)?;
-    if flags & 0x08 == 0 {
-        return Err(Skip::NotIp);
+    let [flags, r0, r1, next, ..] = p.chunk::<8>(0)?;
+    let payload = p.after(8)?;
+    match (flags, next) {
+        (0x0c, 1..=5) if r0 | r1 == 0 => vxlan_gpe(w, p),
+        _ if flags & 0x08 != 0 || ether::plausible(payload) => ether::ethernet(w, payload),
+        _ => Err(Skip::NotIp),
     }
-    if flags & 0x04 != 0 { vxlan_gpe(w, p) } else { ether::ethernet(w, p.after(8)?) }
+}
+
+/// VXLAN on the port that Linux used before there was a registered one (flannel still does): not certain enough to
+/// lose the outer packet over what has no ports.
+fn vxlan_8472<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
+    let ips = w.ips;
+    vxlan(w, p).inspect_err(|_| w.ips = ips)
 }
 
 /// VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): the last byte of the first word names the payload.
@@ -137,7 +146,7 @@ fn gtp_1<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     user_plane(w, p.after(at)?)
 }
 
-/// GTP version 0 (GSM 09.60): twenty bytes, type 255.
+/// GTP version 0 (GSM 09.60), as some gateways still send on version 1's port: twenty bytes, type 255.
 fn gtp_0<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     let [flags, kind] = *p.head::<2>()?;
     if flags >> 5 != 0 || flags & 0x10 == 0 || kind != 255 {
@@ -212,7 +221,7 @@ fn ayiya<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
 /// CAPWAP data (RFC 5415 4.3): a header length in words; the T bit says 802.11, else 802.3. Cisco swaps the bytes of
 /// the frame control, so both orders are tried.
 fn capwap<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
-    let [preamble, b1, _, b3] = p.chunk::<4>(0)?;
+    let [preamble, b1, b2, b3] = p.chunk::<4>(0)?;
     match preamble {
         0 => {}
         1 => return Err(Skip::Encrypted), // DTLS
@@ -225,12 +234,12 @@ fn capwap<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     if b3 & 0x08 != 0 {
         return Err(Skip::NotIp); // keep-alive
     }
-    // The T bit is the last of the third byte's successor: byte 2 holds WBID and T.
-    if p.u8(2)? & 1 == 1 { wifi::either_order(w, payload) } else { ether::ethernet(w, payload) }
+    // The T bit follows the five bits of the radio's kind.
+    if b2 & 1 == 1 { wifi::either_order(w, payload) } else { ether::ethernet(w, payload) }
 }
 
 /// LWAPP data (RFC 5412): six bytes when the control bit is off, then 802.11 with swapped frame control.
-fn lwapp<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
+pub(super) fn lwapp<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     if p.u8(0)? & 4 != 0 {
         return Err(Skip::NotIp);
     }

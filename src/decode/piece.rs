@@ -4,8 +4,8 @@
 use super::{Path, Skip};
 use crate::units::Timestamp;
 
-/// Layers followed before a frame is given up: deeper nesting than any real network has, shallow enough for any stack.
-const LAYERS: u8 = 24;
+/// Layers followed before a frame is given up: deeper than any real network nests, and the walk still fits any stack.
+const LAYERS: u8 = 64;
 
 /// Part of a frame: what was captured of it, and how long it was on the wire (`len >= bytes.len()`, always).
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use super::ip::Header;
 use super::piece::{Piece, Walk};
-use super::{Decoded, Packet, Pair, Skip, Step, Tcp, Transport, overlay};
+use super::{Decoded, Packet, Skip, Step, Tcp, Transport, overlay};
 
 /// RFC 9293. A header that is cut or whose data offset is below 5 still names the flow when its ports are there: the
 /// packet then counts with neither payload nor flags (TShark counts it so, and the bytes went over the wire).
@@ -23,27 +23,24 @@ pub(super) fn tcp<'a>(w: &Walk, ip: Header, p: Piece<'a>) -> Step<'a> {
     Ok(packet(w, ip, Transport::Tcp, ports, tcp, p.beyond(offset)))
 }
 
-/// RFC 768. A length of 0 is that of a jumbogram (RFC 2675) or of a segmentation offload; other lengths below 8 are
-/// wrong, and the packet counts without payload.
+/// RFC 768. A length of 0 is that of a jumbogram (RFC 2675) or of an offload beyond 64 KiB; other lengths below 8 are
+/// wrong, and the packet counts without payload, as does one whose header is cut behind the ports. A length beyond the
+/// IP packet is not believed: a header must not be able to invent an upload.
 ///
 /// On the port of a tunnel the inner packet is the flow. Where the payload holds no IP header that can be reached
 /// (ARP in VXLAN, GTP echo, not that tunnel after all), this UDP packet is it; where it holds one without ports
 /// (ICMP in GTP), nothing is.
 pub(super) fn udp<'a>(w: &mut Walk, ip: Header, p: Piece<'a>) -> Step<'a> {
     let ports = ports(p)?;
-    let length = usize::from(p.be16(4)?);
-    let body = p.after(8)?;
-    let payload = match length {
-        0 if matches!(ip.pair, Pair::V6 { .. }) || p.len() > 0xffff => body,
-        0..8 => body.limit(0),
-        _ => body.limit(length - 8),
+    let payload = match p.be16(4).map_or(0, usize::from) {
+        0 if p.len() > 0xffff => p.beyond(8),
+        length => p.beyond(8).limit(length.saturating_sub(8)),
     };
     let outer = *w;
-    if let Some(inner) = overlay::enter(w, ports, payload) {
-        match inner {
-            Err(skip) if w.ips == outer.ips || skip == Skip::Malformed => *w = outer,
-            found => return found,
-        }
+    match overlay::enter(w, ports, payload) {
+        Some(Ok(found)) => return Ok(found),
+        Some(Err(skip)) if w.ips > outer.ips && skip != Skip::Malformed => return Err(skip),
+        _ => *w = outer,
     }
     Ok(packet(w, ip, Transport::Udp, ports, Tcp::default(), payload))
 }

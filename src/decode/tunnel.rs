@@ -1,27 +1,27 @@
 //! What lies directly in IP and holds other packets: IP-in-IP, GRE in all its forms, ERSPAN, EtherIP, L2TPv3, MPLS,
 //! PIM registers.
 
-use super::ip::{self, Header, protocol::*};
+use super::ip::{self, protocol::*};
 use super::piece::{Piece, Walk};
-use super::{Pair, Skip, Step, ether, wan, wifi};
+use super::{Skip, Step, ether, wan, wifi};
 
 /// True for the protocols that [`enter`] looks into.
 pub(super) const fn known(protocol: u8) -> bool {
-    matches!(protocol, IPV4 | IPV6 | GRE | ETHERIP | L2TP | MPLS | PIM | MINIMAL)
+    matches!(protocol, IPV4 | ETHERNET | IPV6 | GRE | ETHERIP | L2TP | MPLS | PIM)
 }
 
 /// A protocol without ports of its own.
-pub(super) fn enter<'a>(w: &mut Walk, header: Header, protocol: u8, p: Piece<'a>) -> Step<'a> {
+pub(super) fn enter<'a>(w: &mut Walk, protocol: u8, p: Piece<'a>) -> Step<'a> {
     w.path.mac = None; // The link addresses were those of the tunnel's ends.
     match protocol {
         IPV4 => ip::any(w, p),
         IPV6 => ip::v6(w, p),
         GRE => gre(w, p),
         ETHERIP => ether::ethernet(w, p.after(2)?), // RFC 3378: version 3, reserved bits
+        ETHERNET => ether::ethernet(w, p),          // RFC 8986 (SRv6)
         L2TP => l2tp_v3(w, p),
         MPLS => wan::mpls(w, p), // RFC 4023
         PIM => pim(w, p),
-        MINIMAL => minimal(w, header, p),
         _ => Err(Skip::IpProtocol),
     }
 }
@@ -45,7 +45,11 @@ pub(super) fn gre<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
             at += 4; // acknowledgement
         }
         let payload = p.after(at)?;
-        return if payload.len() == 0 { Err(Skip::NotIp) } else { wan::ppp(w, payload) };
+        return match protocol {
+            _ if payload.len() == 0 => Err(Skip::NotIp), // a mere acknowledgement
+            0x6400 => ether::ethernet(w, payload),       // MikroTik's Ethernet over IP
+            _ => wan::ppp(w, payload),
+        };
     }
     if flags & 0x40 != 0 {
         at = behind_routes(p, at)?;
@@ -65,8 +69,8 @@ pub(super) fn gre_payload<'a>(w: &mut Walk, protocol: u16, payload: Piece<'a>) -
         0x22eb => erspan_3(w, payload),
         0x883e => wccp(w, payload),
         0x6559 => wan::frame_relay(w, payload),
-        0x8200..=0x83ff | 0x9000 | 0x9100 => wifi::either_order(w, payload), // Aruba access points
-        0x8881 | 0x88d2 => wan::ppp(w, payload),                             // CDMA2000 A10
+        0x8200..=0x83ff => wifi::either_order(w, payload), // Aruba access points
+        0x8881 | 0x88d2 => wan::ppp(w, payload),           // CDMA2000 A10
         other => ether::ethertype(w, other, payload),
     }
 }
@@ -142,15 +146,4 @@ fn pim<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     }
     let inner = p.after(8)?;
     if inner.len() < 20 { Err(Skip::IpProtocol) } else { ip::any(w, inner) }
-}
-
-/// Minimal encapsulation (RFC 2004): the original addresses follow, the IP header itself is not repeated.
-fn minimal<'a>(w: &mut Walk, header: Header, p: Piece<'a>) -> Step<'a> {
-    w.deeper()?;
-    let Pair::V4 { src, .. } = header.pair else { return Err(Skip::IpProtocol) };
-    let has_source = p.u8(1)? & 0x80 != 0;
-    let dst = p.be32(4)?;
-    let (src, len) = if has_source { (p.be32(8)?, 12) } else { (src, 8) };
-    let header = Header { pair: Pair::V4 { src, dst }, ..header };
-    ip::body(w, header, p.u8(0)?, p.after(len)?)
 }

@@ -16,8 +16,8 @@ pub(super) fn ppp<'a>(w: &mut Walk, mut p: Piece<'a>) -> Step<'a> {
     let (protocol, rest) =
         if first & 1 == 1 { (u16::from(first), p.after(1)?) } else { (p.be16(0)?, p.after(2)?) };
     match protocol {
-        0x0021 => ip::v4(w, rest),
-        0x0057 => ip::v6(w, rest),
+        0x0021 | 0x0800 => ip::v4(w, rest),
+        0x0057 | 0x86dd => ip::v6(w, rest),
         0x0281 | 0x0283 => mpls(w, rest),
         0x0031 => bridged(w, rest),
         0x003d => multilink(w, rest),

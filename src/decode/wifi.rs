@@ -46,7 +46,7 @@ pub(super) fn ppi<'a>(w: &mut Walk, p: Piece<'a>) -> Step<'a> {
     }
     let frame = p.after(length)?;
     if dlt != 105 {
-        return link::enter(w, link::from_dlt(dlt), frame);
+        return link::enter(w, LinkType::from_header(dlt), frame);
     }
     // Field 2 (802.11-Common) has the flags at its bytes 8..10: bit 0 says that a checksum ends the frame.
     let checksum = p.le16(8).is_ok_and(|kind| kind == 2) && p.le16(20).is_ok_and(|flags| flags & 1 == 1);
@@ -112,7 +112,7 @@ fn frame_80211<'a>(w: &mut Walk, p: Piece<'a>, padded: bool, swapped: bool) -> S
         2 => w.mac(a1, a3),
         _ => w.mac(a3, p.chunk::<6>(24)?),
     }
-    if p.u8(22)? & 0x0f != 0 {
+    if !swapped && p.u8(22)? & 0x0f != 0 {
         return Err(Skip::NotIp); // a later fragment of an 802.11 fragmentation
     }
     let body = p.after(len)?;

@@ -141,7 +141,7 @@ impl Fragments {
             self.queue.pop_front();
             if live {
                 self.tally.expired += 1;
-                self.give_up(key, give, MAX_NESTING);
+                self.finish(key, give, 0);
             }
         }
     }
@@ -151,7 +151,7 @@ impl Fragments {
         while let Some((key, serial)) = self.queue.pop_front() {
             if self.table.get(&key).is_some_and(|w| w.serial == serial) {
                 self.tally.expired += 1;
-                self.give_up(key, give, MAX_NESTING);
+                self.finish(key, give, 0);
             }
         }
     }
@@ -181,7 +181,7 @@ impl Fragments {
         let key = Key { pair: f.pair, id: f.id, protocol: f.protocol };
         if self.table.get(&key).is_some_and(|w| f.now.since(w.born) > self.limits.age) {
             self.tally.expired += 1;
-            self.give_up(key, give, nesting);
+            self.finish(key, give, nesting);
         }
         self.tally.held += u64::from(f.frames);
         let serial = self.serial;
@@ -212,7 +212,7 @@ impl Fragments {
             let Some((key, serial)) = self.queue.pop_front() else { return };
             if self.table.get(&key).is_some_and(|w| w.serial == serial) {
                 self.tally.evicted += 1;
-                self.give_up(key, give, MAX_NESTING);
+                self.finish(key, give, MAX_NESTING);
             }
         }
     }
@@ -223,11 +223,6 @@ impl Fragments {
             let table = &self.table;
             self.queue.retain(|(key, serial)| table.get(key).is_some_and(|w| w.serial == *serial));
         }
-    }
-
-    /// Takes a datagram out that will never be whole.
-    fn give_up(&mut self, key: Key, give: &mut dyn FnMut(u32, Decoded<'_>), nesting: u8) {
-        self.finish(key, give, nesting);
     }
 
     /// Takes a datagram out, as far as it has come, and decodes it.
