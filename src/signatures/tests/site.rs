@@ -164,6 +164,15 @@ fn what_would_blind_is_refused_with_a_cure() {
         5,
         "takes in all of google.com",
     );
+    refused(
+        "[[service]]\nid = \"x\"\ncategory = \"paste\"\nweight = 0\nmixed = [\"x.example.org\"]\n",
+        3,
+        "would blind x",
+    );
+    for name in ["content.dropboxapi.com", ".dropboxapi.com", "*.mega.co.nz"] {
+        let noise = format!("[[service]]\nid = \"x\"\ncategory = \"noise\"\nupload = [\"{name}\"]\n");
+        refused(&noise, 5, "noise; write an [[allow]] entry");
+    }
     refused("[[alow]]\nservice = \"dropbox\"\n", 2, "did you mean allow?");
 }
 
@@ -178,6 +187,7 @@ fn narrow_entries_that_add_up_to_a_category_are_refused() {
 
 #[test]
 fn noise_may_be_ignored_to_no_effect() {
+    accepted("[[service]]\nid = \"x\"\ncategory = \"noise\"\nupload = [\"crash.contoso.example\"]\n");
     let (_, faults, warnings) = with("[[ignore]]\nservice = \"speedtest\"\n");
     assert!(faults.is_empty() && warnings.len() == 1 && warnings[0].contains("noise already"), "{faults:?}");
 }
