@@ -219,7 +219,7 @@ fn up_to_vec16<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
 }
 
 fn read_extensions(block: &[u8], of_client: bool) -> Extensions<'_> {
-    let mut found = Extensions::default();
+    let mut found = Extensions { types: Vec::with_capacity(24), ..Extensions::default() };
     let mut r = Reader::new(block);
     while found.types.len() < MAX_EXTENSIONS {
         let (Some(kind), Some(len)) = (r.u16(), r.u16()) else { break };
