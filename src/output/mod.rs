@@ -6,6 +6,7 @@ pub mod eve;
 pub mod file;
 pub mod ids;
 pub mod json;
+pub mod report;
 #[cfg(test)]
 mod samples;
 pub mod stamp;
