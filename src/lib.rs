@@ -16,10 +16,24 @@
 //! No step holds a reference to a later one. The modules below stand in the order in which data flows.
 
 pub mod bytes;
+pub mod counters;
+pub mod net;
 pub mod units;
 
 pub mod capture;
 pub mod clock;
 pub mod decode;
 pub mod flow;
+pub mod front;
 pub mod parse;
+pub mod worker;
+
+pub mod observe;
+pub mod signatures;
+
+pub mod config;
+pub mod detect;
+pub mod incident;
+pub mod output;
+
+pub mod run;

@@ -125,6 +125,33 @@ pub struct Packet<'a> {
     pub path: Path,
 }
 
+impl Packet<'_> {
+    /// The same packet with no payload bytes (their length by the headers stays), to be sent beside them.
+    pub const fn without_payload(&self) -> Packet<'static> {
+        let Self { pair, src_port, dst_port, transport, tcp, at, since, frames, now, ordinal, .. } = *self;
+        let Self { payload_len, wire_len, ip_len, ip_id, ttl, path, .. } = *self;
+        Packet {
+            pair,
+            src_port,
+            dst_port,
+            transport,
+            tcp,
+            at,
+            since,
+            frames,
+            now,
+            ordinal,
+            payload: &[],
+            payload_len,
+            wire_len,
+            ip_len,
+            ip_id,
+            ttl,
+            path,
+        }
+    }
+}
+
 /// An IP fragment, of the innermost or of any outer layer.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragment<'a> {
@@ -184,6 +211,39 @@ pub enum Skip {
     TooDeep,
     /// A payload that is encrypted at the link or tunnel layer.
     Encrypted,
+}
+
+impl Skip {
+    /// Number of reasons.
+    pub const COUNT: usize = 9;
+
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::LinkType,
+        Self::Cut,
+        Self::Malformed,
+        Self::Arp,
+        Self::Icmp,
+        Self::IpProtocol,
+        Self::NotIp,
+        Self::TooDeep,
+        Self::Encrypted,
+    ];
+
+    /// The word for records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LinkType => "link_type",
+            Self::Cut => "cut",
+            Self::Malformed => "malformed",
+            Self::Arp => "arp",
+            Self::Icmp => "icmp",
+            Self::IpProtocol => "ip_protocol",
+            Self::NotIp => "not_ip",
+            Self::TooDeep => "too_deep",
+            Self::Encrypted => "encrypted",
+        }
+    }
 }
 
 /// What became of a frame.

@@ -1,3 +1,10 @@
-//! Flows: what belongs together, and how many bytes each side has sent.
+//! Flows: keys, records, the bounded table, and what TCP's sequence numbers say of the bytes.
 
+pub mod follow;
 pub mod fragments;
+pub mod key;
+pub mod prefetch;
+pub mod record;
+pub mod sequence;
+pub mod starts;
+pub mod table;

@@ -65,6 +65,37 @@ pub enum NameSource {
     Address,
 }
 
+impl NameSource {
+    /// Number of sources.
+    pub const COUNT: usize = 8;
+
+    /// Every source, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Connect,
+        Self::Sni,
+        Self::QuicSni,
+        Self::EchOuterSni,
+        Self::HttpHost,
+        Self::Dns,
+        Self::Certificate,
+        Self::Address,
+    ];
+
+    /// The word for records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Sni => "sni",
+            Self::QuicSni => "quic-sni",
+            Self::EchOuterSni => "ech-outer-sni",
+            Self::HttpHost => "http-host",
+            Self::Dns => "dns",
+            Self::Certificate => "certificate",
+            Self::Address => "address",
+        }
+    }
+}
+
 /// Encrypted ClientHello as far as it can be told from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Ech {
@@ -77,6 +108,18 @@ pub enum Ech {
     RealLikely,
     /// Probably grease.
     GreaseLikely,
+}
+
+impl Ech {
+    /// The word for records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::GreaseOrReal => "grease-or-real",
+            Self::RealLikely => "real-likely",
+            Self::GreaseLikely => "grease-likely",
+        }
+    }
 }
 
 /// Facts of one TLS (or QUIC/DTLS) handshake, as visible.
@@ -221,6 +264,24 @@ pub enum GiveUp {
     TooLong,
     /// Bytes contradict the protocol.
     Malformed,
+}
+
+impl GiveUp {
+    /// Number of reasons.
+    pub const COUNT: usize = 4;
+
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [Self::Unknown, Self::NoName, Self::TooLong, Self::Malformed];
+
+    /// The word for records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::NoName => "no_name",
+            Self::TooLong => "too_long",
+            Self::Malformed => "malformed",
+        }
+    }
 }
 
 /// What a parser says of a talk.

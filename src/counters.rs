@@ -1,0 +1,118 @@
+//! Counters of everything that came in and of everything that was turned away.
+
+use crate::decode::Skip;
+use crate::parse::{GiveUp, NameSource};
+use std::collections::BTreeMap;
+
+/// What the reader and the decoder counted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct FrontCounters {
+    /// Frames read.
+    pub frames: u64,
+    /// Frame bytes as they were on the wire.
+    pub bytes: u64,
+    /// Frames whose stamp lies before the one of an earlier frame.
+    pub time_back: u64,
+    /// Jumps forward of more than an hour that were believed.
+    pub time_jump: u64,
+    /// Frames dropped by the kernel before we saw them (live).
+    pub kernel_drops: u64,
+    /// Times that the ring was full (live).
+    pub freezes: u64,
+    /// Frames that belong to a TCP or UDP packet.
+    pub decoded: u64,
+    /// Frames without one, by [`Skip`].
+    pub skipped: [u64; Skip::COUNT],
+    /// Fragments that no first fragment came for.
+    pub fragments_held: u64,
+}
+
+/// What a worker counted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct WorkerCounters {
+    /// Flows in the table now.
+    pub open: u64,
+    /// Flows opened.
+    pub opened: u64,
+    /// Flows closed.
+    pub closed: u64,
+    /// Flows closed early because the table was full.
+    pub evicted: u64,
+    /// Room in the table.
+    pub table: u64,
+    /// Names by source.
+    pub names: [u64; NameSource::COUNT],
+    /// Flows given up by reason.
+    pub given_up: [u64; GiveUp::COUNT],
+    /// Frames proven to be a span port's second copy.
+    pub duplicates: u64,
+    /// Tellings sent.
+    pub told: u64,
+    /// Interim tellings left out under load.
+    pub thinned: u64,
+}
+
+impl WorkerCounters {
+    /// Adds another worker's figures.
+    pub fn add(&mut self, other: &Self) {
+        self.open += other.open;
+        self.opened += other.opened;
+        self.closed += other.closed;
+        self.evicted += other.evicted;
+        self.table += other.table;
+        self.duplicates += other.duplicates;
+        self.told += other.told;
+        self.thinned += other.thinned;
+        for (a, b) in self.names.iter_mut().zip(other.names) {
+            *a += b;
+        }
+        for (a, b) in self.given_up.iter_mut().zip(other.given_up) {
+            *a += b;
+        }
+    }
+}
+
+/// What the detector counted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct DetectCounters {
+    /// (host, service) pairs in memory.
+    pub pairs: u64,
+    /// Pairs given up because of the bound.
+    pub pairs_evicted: u64,
+    /// Incidents opened.
+    pub incidents: u64,
+    /// Alert records written.
+    pub alerts: u64,
+    /// Tellings that came after the detector had stopped waiting for them (live).
+    pub late: u64,
+    /// Names by source, after DNS and addresses have been asked.
+    pub names: BTreeMap<&'static str, u64>,
+}
+
+/// Everything, for one `stats` record.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Stats {
+    /// Seconds of packet time since the first frame.
+    pub uptime_secs: u64,
+    /// Reader and decoder.
+    pub front: FrontCounters,
+    /// Per worker.
+    pub workers: Vec<WorkerCounters>,
+    /// Detector.
+    pub detect: DetectCounters,
+    /// Lines written.
+    pub lines: u64,
+    /// Lines lost (disk full).
+    pub dropped: u64,
+}
+
+impl Stats {
+    /// Sum over the workers.
+    pub fn total(&self) -> WorkerCounters {
+        let mut sum = WorkerCounters::default();
+        for w in &self.workers {
+            sum.add(w);
+        }
+        sum
+    }
+}

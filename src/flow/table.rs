@@ -1,0 +1,165 @@
+//! The bounded table of flows: allocated at its bound, swept and evicted, never grown.
+
+use super::key::{Key, Seeds};
+use super::prefetch::prefetch;
+use super::record::{Cold, Flag, Flow, Hot, MAX_FLOWS};
+use crate::units::{Span, Timestamp};
+use hashbrown::HashTable;
+
+/// How long flows may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP connections that both sides keep up.
+    pub tcp: Span,
+    /// TCP connections that are closed or never were opened.
+    pub tcp_closed: Span,
+    /// UDP.
+    pub udp: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { tcp: Span::from_secs(300), tcp_closed: Span::from_secs(60), udp: Span::from_secs(180) }
+    }
+}
+
+/// Flows of one address family.
+pub struct Table<K> {
+    flows: HashTable<Flow<K>>,
+    cold: Vec<Option<Box<Cold>>>,
+    free: Vec<u32>,
+    seeds: Seeds,
+    bound: usize,
+    hand: usize,
+}
+
+impl<K: Key> Table<K> {
+    /// A table for at most `bound` flows.
+    pub fn new(bound: usize, seeds: Seeds) -> Self {
+        let bound = bound.clamp(1, MAX_FLOWS);
+        // An eighth more than the bound leaves room for tombstones, so that erasing rarely costs a rehash.
+        Self {
+            flows: HashTable::with_capacity(bound + bound / 8),
+            cold: Vec::new(),
+            free: Vec::new(),
+            seeds,
+            bound,
+            hand: 0,
+        }
+    }
+
+    /// Number of flows.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// No flow at all.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Most flows that fit.
+    pub const fn bound(&self) -> usize {
+        self.bound
+    }
+
+    /// The hash of a key in this table.
+    #[inline]
+    pub fn hash(&self, key: &K) -> u64 {
+        key.hash(&self.seeds)
+    }
+
+    /// Begins to load what [`Table::find`] will want.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        // The closure sees the first candidate whose tag fits, before its line is needed: take its address, stop.
+        let _ = self.flows.find(hash, |flow| {
+            prefetch(flow);
+            true
+        });
+    }
+
+    /// The flow of a key.
+    #[inline]
+    pub fn find(&mut self, hash: u64, key: &K) -> Option<&mut Flow<K>> {
+        self.flows.find_mut(hash, |f| f.key == *key)
+    }
+
+    /// The flow of a key with its cold part.
+    pub fn find_both(&mut self, hash: u64, key: &K) -> Option<(&mut Flow<K>, &mut Cold)> {
+        let flow = self.flows.find_mut(hash, |f| f.key == *key)?;
+        let cold = self.cold.get_mut(flow.hot.cold() as usize)?.as_mut()?;
+        Some((flow, cold))
+    }
+
+    /// Adds a flow that is not there yet. The caller has made room with [`Table::victim`].
+    pub fn insert(&mut self, hash: u64, key: K, at: Timestamp, cold: Cold) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.cold.push(None);
+            (self.cold.len() - 1) as u32
+        });
+        if let Some(place) = self.cold.get_mut(index as usize) {
+            *place = Some(Box::new(cold));
+        }
+        let seeds = self.seeds;
+        self.flows.insert_unique(hash, Flow { key, hot: Hot::new(at, index) }, |f| f.key.hash(&seeds));
+    }
+
+    /// Takes a flow out.
+    pub fn remove(&mut self, key: &K) -> Option<(Flow<K>, Box<Cold>)> {
+        let hash = self.hash(key);
+        let (flow, _) = self.flows.find_entry(hash, |f| f.key == *key).ok()?.remove();
+        let index = flow.hot.cold();
+        let cold = self.cold.get_mut(index as usize)?.take()?;
+        self.free.push(index);
+        Some((flow, cold))
+    }
+
+    /// True when the next flow needs room.
+    pub fn is_full(&self) -> bool {
+        self.flows.len() >= self.bound
+    }
+
+    /// Who goes when the table is full: among 16 flows at a moving hand, first a closed one, then one that has moved
+    /// no payload, then the idlest.
+    pub fn victim(&mut self) -> Option<K> {
+        let buckets = self.flows.num_buckets();
+        let mut best: Option<(u8, Timestamp, K)> = None;
+        let mut seen = 0;
+        for _ in 0..buckets {
+            self.hand = (self.hand + 1) % buckets.max(1);
+            let Some(flow) = self.flows.get_bucket(self.hand) else { continue };
+            let payload: u64 =
+                self.cold.get(flow.hot.cold() as usize).and_then(Option::as_ref).map_or(0, |c| {
+                    c.sides
+                        .iter()
+                        .zip(&flow.hot.sides)
+                        .map(|(s, h)| s.counts.payload + u64::from(h.payload))
+                        .sum()
+                });
+            let rank = if flow.hot.has(Flag::CLOSING) { 0 } else { 1 + u8::from(payload > 0) };
+            if best.as_ref().is_none_or(|b| (rank, flow.hot.last) < (b.0, b.1)) {
+                best = Some((rank, flow.hot.last, flow.key));
+            }
+            seen += 1;
+            if seen == 16 {
+                break;
+            }
+        }
+        best.map(|(_, _, key)| key)
+    }
+
+    /// Every flow with its cold part, in no particular order.
+    pub fn each(&mut self, mut visit: impl FnMut(&mut Flow<K>, &mut Cold)) {
+        for flow in &mut self.flows {
+            if let Some(cold) = self.cold.get_mut(flow.hot.cold() as usize).and_then(Option::as_mut) {
+                visit(flow, cold);
+            }
+        }
+    }
+
+    /// Keys of the flows that `wanted` picks.
+    pub fn keys(&self, mut wanted: impl FnMut(&Flow<K>) -> bool) -> Vec<K> {
+        self.flows.iter().filter(|f| wanted(f)).map(|f| f.key).collect()
+    }
+}

@@ -1,0 +1,240 @@
+//! All that crosses from the workers to the detector: self-contained, ordered, and free of references back.
+
+use crate::decode::{Path, Transport};
+use crate::parse::Facts;
+use crate::units::{Both, Direction, Timestamp};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Identity of a flow in every record about it: below 2^53, the same in every run over the same capture.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FlowId(pub u64);
+
+/// The two ends of a flow, originator first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Ends {
+    /// Who opened the connection.
+    pub originator: IpAddr,
+    /// Who answered.
+    pub responder: IpAddr,
+    /// Port of the originator.
+    pub originator_port: u16,
+    /// Port of the responder.
+    pub responder_port: u16,
+    /// TCP or UDP.
+    pub transport: Transport,
+}
+
+/// Where a telling stands in the one order that every run has, however many workers: by the frame that caused it
+/// (ticks stand before the frame of the same number), then by the first frame of the flow, then by kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Place {
+    /// Number of the frame that caused the telling.
+    pub ordinal: u64,
+    /// False for what a tick caused, true for what the frame itself caused.
+    pub by_frame: bool,
+    /// Number of the first frame of the flow.
+    pub flow_ordinal: u64,
+    /// Running number among the tellings of this flow at this frame.
+    pub turn: u8,
+}
+
+/// What one direction of a flow has carried.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Frames.
+    pub packets: u64,
+    /// Frame bytes as they were on the wire.
+    pub wire: u64,
+    /// Bytes of the innermost IP packets.
+    pub ip: u64,
+    /// Transport payload seen, retransmissions and overlaps once.
+    pub payload: u64,
+    /// Transport payload seen again.
+    pub retransmitted: u64,
+    /// Transport payload proven by sequence or acknowledgement and never seen.
+    pub gap: u64,
+    /// TLS application data, where records could be followed.
+    pub app: u64,
+}
+
+/// What moved on a flow since the last telling. For judging; totals for the log come in a [`FlowSummary`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowDelta {
+    /// The flow.
+    pub flow: FlowId,
+    /// Its ends.
+    pub ends: Ends,
+    /// First frame of the flow.
+    pub first: Timestamp,
+    /// Newest frame of the flow.
+    pub last: Timestamp,
+    /// Payload plus gap since the last telling.
+    pub bytes: Both<u64>,
+    /// Gap since the start, each way: the part of all bytes told that was proven and never seen.
+    pub gap: Both<u64>,
+    /// The flow has ended with this.
+    pub closed: bool,
+    /// The beginning was not in the capture.
+    pub midstream: bool,
+    /// Only one direction has been seen so far.
+    pub one_way: bool,
+}
+
+const _: () = assert!(size_of::<FlowDelta>() <= 128);
+
+/// How far the connection got, in Suricata's words.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FlowState {
+    /// One side only has spoken.
+    New,
+    /// Both have spoken.
+    Established,
+    /// FIN both ways or RST.
+    Closed,
+}
+
+/// Why a flow record was written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EndReason {
+    /// Nothing more came for the idle time.
+    Timeout,
+    /// The end of the input, or the sensor was stopped.
+    Shutdown,
+    /// The same ports began a new connection.
+    Reused,
+    /// The table was full.
+    Evicted,
+}
+
+/// TCP facts of one direction for `conn_state` and `history`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TcpSeen {
+    /// SYN without ACK.
+    pub syn: bool,
+    /// SYN with ACK.
+    pub syn_ack: bool,
+    /// FIN.
+    pub fin: bool,
+    /// RST.
+    pub rst: bool,
+    /// Pure acknowledgement.
+    pub ack: bool,
+    /// Payload.
+    pub data: bool,
+    /// Retransmitted payload.
+    pub retransmitted: bool,
+    /// Gap.
+    pub gap: bool,
+}
+
+/// The log's view of a flow: totals since its start.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlowSummary {
+    /// The flow.
+    pub flow: FlowId,
+    /// Number of its first frame.
+    pub ordinal: u64,
+    /// Its ends.
+    pub ends: Ends,
+    /// First frame.
+    pub first: Timestamp,
+    /// Last frame.
+    pub last: Timestamp,
+    /// Totals.
+    pub counts: Both<Counts>,
+    /// How `counts.app` was found: true when TLS records were followed all the way, false in part; `None`: not TLS.
+    pub app_followed: Option<bool>,
+    /// TCP flags and data seen.
+    pub seen: Both<TcpSeen>,
+    /// The order of first events, Zeek's letters (upper case originator); at most 16.
+    pub history: [u8; 16],
+    /// The beginning was not in the capture.
+    pub midstream: bool,
+    /// Only one direction was seen.
+    pub one_way: bool,
+    /// How far it got.
+    pub state: FlowState,
+    /// Why it ended; `None` while it is open.
+    pub end: Option<EndReason>,
+    /// VLANs, tunnels, link addresses of its first frame.
+    pub path: Path,
+    /// What the parsers found.
+    pub facts: Option<Arc<Facts>>,
+    /// Since the last report of an open flow.
+    pub since: Option<Both<Counts>>,
+}
+
+/// An answer of DNS: this client was told these addresses for that name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DnsAnswer {
+    /// Flow that carried it.
+    pub flow: FlowId,
+    /// Its ends: the originator is the client.
+    pub ends: Ends,
+    /// When.
+    pub at: Timestamp,
+    /// Transaction id.
+    pub id: u16,
+    /// Answer (true) or question.
+    pub response: bool,
+    /// Name asked for, lower case.
+    pub query: Box<str>,
+    /// Type asked for.
+    pub qtype: u16,
+    /// Response code.
+    pub rcode: u8,
+    /// Addresses with their time to live in seconds.
+    pub addresses: Vec<(IpAddr, u32)>,
+    /// Canonical names on the way.
+    pub cnames: Vec<Box<str>>,
+    /// An HTTPS/SVCB record of the answer carried an ECH configuration.
+    pub ech: bool,
+}
+
+/// One message from a worker.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Telling {
+    /// Bytes have moved.
+    Delta(FlowDelta),
+    /// The parsers know more about a flow. `complete`: no more will come, the hello may be logged.
+    Named {
+        /// The flow.
+        flow: FlowId,
+        /// Its ends.
+        ends: Ends,
+        /// When.
+        at: Timestamp,
+        /// What is known.
+        facts: Arc<Facts>,
+        /// Nothing more will be found out.
+        complete: bool,
+        /// VLANs, tunnels, link addresses.
+        path: Path,
+    },
+    /// DNS seen.
+    Dns(Box<DnsAnswer>),
+    /// A flow ended (or is reported while open).
+    Summary(Box<FlowSummary>),
+}
+
+/// A telling and its place in the order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Told {
+    /// Place in the order.
+    pub place: Place,
+    /// The clock when it was told.
+    pub now: Timestamp,
+    /// What is told.
+    pub what: Telling,
+}
+
+impl Ends {
+    /// Source and destination of packets in `direction`.
+    pub fn from(&self, direction: Direction) -> (IpAddr, IpAddr) {
+        match direction {
+            Direction::Up => (self.originator, self.responder),
+            Direction::Down => (self.responder, self.originator),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Records and where they go.
+//!
+//! A [`Record`] is complete in itself: whoever writes it needs no table, no catalogue and no clock.
+
+pub mod eve;
+pub mod fields;
+pub mod file;
+pub mod ids;
+pub mod json;
+pub mod report;
+#[cfg(test)]
+mod samples;
+pub mod stamp;
+mod words;
+pub mod zeek;
+
+use self::file::{Files, OutputConfig};
+use crate::counters::Stats;
+use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
+use crate::parse::{Ech, Facts, NameSource};
+use crate::units::{Both, Span, Timestamp};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Renders records as lines of one or several files.
+pub trait Format: Send {
+    /// Appends the lines of a record, if there are any in this format.
+    fn write(&mut self, record: &Record, files: &mut Files);
+
+    /// Appends what stands at the end of the files.
+    fn finish(&mut self, files: &mut Files) {
+        let _ = files;
+    }
+}
+
+/// One output that `--log` can name.
+pub struct Output {
+    /// Name for `--log`.
+    pub name: &'static str,
+    /// One line for help texts.
+    pub about: &'static str,
+    /// Names of the files that it may write.
+    pub files: &'static [&'static str],
+    /// Starts it; files that must exist even without a record are created here.
+    pub make: Make,
+}
+
+/// Starts an output.
+pub type Make = fn(&Arc<OutputConfig>, &mut Files) -> io::Result<Box<dyn Format>>;
+
+/// Every output. A new one is one file and one line here.
+pub static OUTPUTS: &[&Output] = &[&eve::OUTPUT, &zeek::TSV, &zeek::JSON];
+
+/// What the destination is, as the catalogue and the site's policy say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Class {
+    /// Identifier, for example `dropbox`.
+    pub service: Box<str>,
+    /// For people, for example `Dropbox`.
+    pub service_name: Box<str>,
+    /// Category, for example `cloud_storage`.
+    pub category: &'static str,
+    /// ATT&CK technique, for example `T1567.002`.
+    pub technique: Option<&'static str>,
+    /// ATT&CK technique in words.
+    pub technique_name: Option<&'static str>,
+    /// `upload`, `storage`, `mixed`, `api`, `web`, `cdn` or `auth`.
+    pub role: &'static str,
+    /// Customer of the service, where the name tells.
+    pub tenant: Option<Box<str>>,
+    /// `own`, `sanctioned`, `unsanctioned` or `unknown`.
+    pub sanction: &'static str,
+}
+
+/// Who the flow went to and came from, as far as is known.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Identity {
+    /// Name of the destination.
+    pub name: Option<Arc<str>>,
+    /// Where the name came from.
+    pub source: Option<NameSource>,
+    /// How sure it is, 0 to 1.
+    pub confidence: f32,
+    /// Encrypted ClientHello.
+    pub ech: Ech,
+    /// Service, when the name belongs to one.
+    pub class: Option<Arc<Class>>,
+    /// The originator is at home.
+    pub originator_home: bool,
+    /// The home side, when there is one.
+    pub host: Option<Arc<Host>>,
+}
+
+/// The home side of a flow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Host {
+    /// Address.
+    pub ip: IpAddr,
+    /// Link address, where it is the host's own.
+    pub mac: Option<[u8; 6]>,
+    /// Name, where known.
+    pub name: Option<Box<str>>,
+}
+
+/// A flow that has ended, or is reported while open (`summary.since` is set then).
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlowRecord {
+    /// Totals and times.
+    pub summary: Box<FlowSummary>,
+    /// Names.
+    pub identity: Identity,
+    /// An alert belongs to it.
+    pub alerted: bool,
+}
+
+/// A hello, request or another set of facts about a flow that is worth a record of its own.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FactsRecord {
+    /// The flow.
+    pub flow: FlowId,
+    /// Its ends.
+    pub ends: Ends,
+    /// When.
+    pub at: Timestamp,
+    /// The facts; `facts.app` says which record this is.
+    pub facts: Arc<Facts>,
+    /// Names.
+    pub identity: Identity,
+    /// VLANs.
+    pub path: crate::decode::Path,
+}
+
+/// How grave an incident is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// For the log.
+    Low,
+    /// Worth a look today.
+    Medium,
+    /// Worth a look now.
+    High,
+    /// Worth waking somebody.
+    Critical,
+}
+
+/// Where an incident stands in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Phase {
+    /// Just opened.
+    Open,
+    /// Goes on.
+    Update,
+    /// Over.
+    Final,
+}
+
+/// One flow of an incident.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IncidentFlow {
+    /// The flow.
+    pub flow: FlowId,
+    /// Its ends.
+    pub ends: Ends,
+    /// Name of the destination.
+    pub name: Option<Arc<str>>,
+    /// Bytes out of the home network.
+    pub up_bytes: u64,
+}
+
+/// One part of a score or a reason, for people and machines.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Evidence {
+    /// Short name.
+    pub name: &'static str,
+    /// Value.
+    pub value: f64,
+    /// Share of the score.
+    pub contribution: f64,
+    /// One sentence.
+    pub text: String,
+}
+
+/// One phase of an incident.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IncidentRecord {
+    /// Sensor name and ULID.
+    pub id: String,
+    /// Number of this record within the incident, from 1.
+    pub seq: u32,
+    /// Open, update or final.
+    pub phase: Phase,
+    /// True: an `alert` record (opened, or severity has risen); false: an `incident` record.
+    pub alert: bool,
+    /// When this record was made (packet time).
+    pub at: Timestamp,
+    /// Name of the analytic, for example `upload_volume`.
+    pub analytic: &'static str,
+    /// Detection analytic of DET0548, for example `AN1511`, where one fits.
+    pub attack_analytic: Option<&'static str>,
+    /// Fixed Suricata signature id.
+    pub signature_id: u32,
+    /// Title, for example `Upload to Dropbox (cloud storage) above 3 MB`.
+    pub signature: String,
+    /// Lane, for example `bulk`.
+    pub lane: &'static str,
+    /// log10 of how far above the level.
+    pub score: f64,
+    /// Severity.
+    pub severity: Severity,
+    /// The flow that crossed the level.
+    pub flow: FlowId,
+    /// Its ends.
+    pub ends: Ends,
+    /// Its VLANs.
+    pub path: crate::decode::Path,
+    /// Names of the destination whose bytes crossed the level, and the host.
+    pub identity: Identity,
+    /// Bytes out in this incident.
+    pub up_bytes: u64,
+    /// Bytes out in the trailing 24 h.
+    pub up_bytes_24h: u64,
+    /// Bytes in.
+    pub down_bytes: u64,
+    /// `payload` or `app`.
+    pub bytes_basis: &'static str,
+    /// Window of the analytic.
+    pub window: Span,
+    /// Level of the analytic in bytes.
+    pub threshold: u64,
+    /// First and last frame of what was added up.
+    pub seen: (Timestamp, Timestamp),
+    /// Flows, largest first, at most 16.
+    pub flows: Vec<IncidentFlow>,
+    /// Number of flows in all.
+    pub flows_total: u32,
+    /// Destinations, largest first, at most 16: name, bytes out.
+    pub destinations: Vec<(Arc<str>, u64)>,
+    /// Reasons in words.
+    pub evidence: Vec<Evidence>,
+    /// Gap bytes among the bytes out.
+    pub gap_bytes: u64,
+    /// A flow of it was seen from the middle on.
+    pub midstream: bool,
+    /// A flow of it was seen one way only.
+    pub one_way: bool,
+    /// One sentence that says it all.
+    pub text: String,
+}
+
+/// Everything that can be written.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Record {
+    /// EVE `flow` / `flow_update`, Zeek `conn` / `open_conn`.
+    Flow(Box<FlowRecord>),
+    /// EVE `tls`, `quic`, `http`; Zeek `ssl`, `quic`, `http`.
+    Facts(Box<FactsRecord>),
+    /// EVE `dns`, Zeek `dns`.
+    Dns(Box<DnsAnswer>),
+    /// EVE `alert` / `incident`, Zeek `notice`, `egret.log`.
+    Incident(Box<IncidentRecord>),
+    /// EVE `stats`.
+    Stats(Box<Stats>, Timestamp),
+}
+
+/// Totals of a run for the summary that `replay` prints.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RunSummary {
+    /// Final counters.
+    pub stats: Stats,
+    /// First and last frame.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Largest uploads: host, service or name, bytes out, bytes in, flows; largest first.
+    pub uploads: Vec<UploadLine>,
+    /// Newest record of each incident.
+    pub incidents: Vec<IncidentRecord>,
+    /// Bytes of flows that have a home side, each way (out, in).
+    pub home_bytes: Both<u64>,
+    /// Flows by what they touch: home–outside, home–home, outside–outside.
+    pub flows_by_side: (u64, u64, u64),
+    /// Networks learned as home, ready to paste.
+    pub learned_home: Vec<String>,
+    /// Wall-clock seconds of the run.
+    pub wall_secs: f64,
+    /// Files written.
+    pub files: Vec<std::path::PathBuf>,
+    /// Input faults, one line each.
+    pub faults: Vec<String>,
+}
+
+/// One line of the table of uploads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UploadLine {
+    /// Home address.
+    pub host: IpAddr,
+    /// Service for people, or the name, or the address.
+    pub what: String,
+    /// Category, where it is a service.
+    pub category: Option<&'static str>,
+    /// Bytes out and in.
+    pub bytes: Both<u64>,
+    /// Number of flows.
+    pub flows: u64,
+}

@@ -1,0 +1,288 @@
+//! One worker: packets in, tellings out. Plain `&mut self` calls; no clock, no thread, no I/O.
+//!
+//! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
+//! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
+
+mod life;
+mod naming;
+mod tcp;
+mod tell;
+mod udp;
+
+use crate::counters::WorkerCounters;
+use crate::decode::{Packet, Pair, Transport};
+use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
+use crate::flow::record::{Flag, Flow};
+use crate::flow::table::{Table, Timeouts};
+use crate::observe::Told;
+use crate::units::{Span, Timestamp};
+use std::collections::VecDeque;
+
+/// What a worker has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerConfig {
+    /// Seed of hashes and identities.
+    pub seed: u64,
+    /// Most flows at a time, both address families together.
+    pub flows: usize,
+    /// Idle times.
+    pub timeouts: Timeouts,
+    /// How often an open flow is reported.
+    pub report_every: Span,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self { seed: 1567, flows: 1 << 20, timeouts: Timeouts::default(), report_every: Span::from_secs(300) }
+    }
+}
+
+/// Tell at once from this much untold payload or gap.
+const TELL_BYTES: u32 = 64 * 1024;
+/// Tell within a second from this much.
+const TELL_SOON_BYTES: u32 = 1024;
+/// How far ahead of their use cache lines are asked for.
+const AHEAD: usize = 32;
+/// Memory for the starts of all flows that are being named.
+const START_POOL_BYTES: usize = 64 << 20;
+/// Time between two sweeps over the whole table.
+const SWEEP: Span = Span::from_secs(30);
+
+/// TCP flag bits.
+pub(crate) const FIN: u8 = 1;
+pub(crate) const SYN: u8 = 2;
+pub(crate) const RST: u8 = 4;
+pub(crate) const ACK: u8 = 16;
+
+/// A key of either family, for the queues.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AnyKey {
+    V4(KeyV4),
+    V6(KeyV6),
+}
+
+impl From<KeyV4> for AnyKey {
+    fn from(key: KeyV4) -> Self {
+        Self::V4(key)
+    }
+}
+
+impl From<KeyV6> for AnyKey {
+    fn from(key: KeyV6) -> Self {
+        Self::V6(key)
+    }
+}
+
+/// A flow that somebody waits for; `ordinal` tells it from a later one with the same key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    due: Timestamp,
+    key: AnyKey,
+    ordinal: u64,
+}
+
+/// Everything but the tables, so that a flow can be borrowed beside it.
+#[derive(Debug)]
+pub(crate) struct Context {
+    config: WorkerConfig,
+    counters: WorkerCounters,
+    told: Vec<Told>,
+    /// Flows with more than [`TELL_SOON_BYTES`] untold.
+    soon: VecDeque<Waiting>,
+    /// Flows that hold starts, oldest first.
+    naming: VecDeque<Waiting>,
+    /// Bytes of starts held.
+    pool: usize,
+}
+
+/// Flow tables of one shard and all that happens to them.
+pub struct Worker {
+    v4: Table<KeyV4>,
+    v6: Table<KeyV6>,
+    context: Context,
+    swept: Timestamp,
+    hashes: Vec<u64>,
+}
+
+impl Worker {
+    /// A worker with empty tables.
+    pub fn new(config: WorkerConfig) -> Self {
+        let seeds = Seeds::from_seed(config.seed);
+        // A quarter of the room for IPv6: its records are larger, and untouched memory costs nothing.
+        let (v4, v6) = (config.flows - config.flows / 4, config.flows / 4);
+        let counters = WorkerCounters { table: config.flows as u64, ..WorkerCounters::default() };
+        Self {
+            v4: Table::new(v4, seeds),
+            v6: Table::new(v6, seeds),
+            context: Context {
+                config,
+                counters,
+                told: Vec::new(),
+                soon: VecDeque::new(),
+                naming: VecDeque::new(),
+                pool: 0,
+            },
+            swept: Timestamp::MIN,
+            hashes: Vec::new(),
+        }
+    }
+
+    /// Takes a batch of packets in the order of their frames.
+    pub fn packets(&mut self, packets: &[Packet<'_>]) {
+        for chunk in packets.chunks(AHEAD) {
+            self.hashes.clear();
+            for packet in chunk {
+                let hash = match packet.pair {
+                    Pair::V4 { src, dst } => {
+                        let hash = self.v4.hash(&KeyV4::new(src, dst, packet).0);
+                        self.v4.prefetch(hash);
+                        hash
+                    }
+                    Pair::V6 { src, dst } => {
+                        let hash = self.v6.hash(&KeyV6::new(src, dst, packet).0);
+                        self.v6.prefetch(hash);
+                        hash
+                    }
+                };
+                self.hashes.push(hash);
+            }
+            for (packet, &hash) in chunk.iter().zip(&self.hashes) {
+                match packet.pair {
+                    Pair::V4 { src, dst } => {
+                        let (key, side) = KeyV4::new(src, dst, packet);
+                        packet_of(&mut self.v4, &mut self.context, key, side, hash, packet);
+                    }
+                    Pair::V6 { src, dst } => {
+                        let (key, side) = KeyV6::new(src, dst, packet);
+                        packet_of(&mut self.v6, &mut self.context, key, side, hash, packet);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The clock has passed a second of its grid, before frame `ordinal`.
+    pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
+        let from = self.context.told.len();
+        self.tell_waiting(now, ordinal);
+        if self.swept == Timestamp::MIN {
+            self.swept = now;
+        }
+        if now.since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.context.sweep(&mut self.v4, now, ordinal);
+            self.context.sweep(&mut self.v6, now, ordinal);
+        }
+        self.order(from);
+    }
+
+    /// The end of the input: closes every flow.
+    pub fn finish(&mut self, now: Timestamp, ordinal: u64) {
+        let from = self.context.told.len();
+        self.context.close_all(&mut self.v4, now, ordinal);
+        self.context.close_all(&mut self.v6, now, ordinal);
+        self.order(from);
+    }
+
+    /// Takes what has been told since the last call, in order.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.context.told)
+    }
+
+    /// Something has been told since the last [`Worker::take_told`].
+    pub fn has_told(&self) -> bool {
+        !self.context.told.is_empty()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> WorkerCounters {
+        let open = (self.v4.len() + self.v6.len()) as u64;
+        WorkerCounters { open, ..self.context.counters.clone() }
+    }
+
+    /// A sweep visits the table in its own order; records must not depend on that.
+    fn order(&mut self, from: usize) {
+        if let Some(told) = self.context.told.get_mut(from..) {
+            told.sort_by_key(|t| t.place);
+        }
+    }
+
+    fn tell_waiting(&mut self, now: Timestamp, ordinal: u64) {
+        while self.context.soon.front().is_some_and(|w| w.due <= now) {
+            let Some(waiting) = self.context.soon.pop_front() else { return };
+            match waiting.key {
+                AnyKey::V4(key) => self.context.tell_one(&mut self.v4, key, waiting.ordinal, now, ordinal),
+                AnyKey::V6(key) => self.context.tell_one(&mut self.v6, key, waiting.ordinal, now, ordinal),
+            }
+        }
+    }
+}
+
+/// One packet of a flow: the short way where it will do.
+#[inline]
+fn packet_of<K: Key + Into<AnyKey>>(
+    table: &mut Table<K>,
+    context: &mut Context,
+    key: K,
+    side: Side,
+    hash: u64,
+    packet: &Packet<'_>,
+) {
+    if let Some(flow) = table.find(hash, &key)
+        && plain(flow, side, packet)
+    {
+        return;
+    }
+    context.packet(table, key, side, hash, packet);
+}
+
+/// A packet that is simply next in order, on a flow with nothing special about it: counts it and says true.
+/// False: nothing has been changed.
+#[inline]
+fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
+    let hot = &mut flow.hot;
+    let (mine, other) = (hot.sides[side.index()], hot.sides[side.other().index()]);
+    let quiet = packet.at.nanos().wrapping_sub(hot.last.nanos());
+    // One comparison refuses both stamps that go back and long silence, after which the flow may have timed out.
+    if !hot.is_plain(side) || quiet as u64 > 30_000_000_000 {
+        return false;
+    }
+    if packet.transport == Transport::Tcp {
+        let tcp = packet.tcp;
+        let ahead = tcp.ack.wrapping_sub(other.next) as i32;
+        if tcp.flags & (SYN | FIN | RST | ACK) != ACK || tcp.seq != mine.next || ahead > 0 {
+            return false;
+        }
+    }
+    let payload = mine.payload + packet.payload_len.min(TELL_BYTES);
+    let soon = payload >= TELL_SOON_BYTES && !hot.has(Flag::QUEUED);
+    let over = u32::from(mine.over) + packet.wire_len.wrapping_sub(packet.ip_len);
+    let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
+    if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 || packet.frames != 1 {
+        return false;
+    }
+    if hot.has(Flag::TLS) && packet.payload_len > 0 && !follows(flow, side, packet) {
+        return false;
+    }
+    let hot = &mut flow.hot;
+    hot.last = packet.at;
+    let mine = &mut hot.sides[side.index()];
+    mine.next = mine.next.wrapping_add(packet.payload_len);
+    mine.payload = payload;
+    mine.packets += 1;
+    mine.ip += packet.ip_len;
+    mine.over = over as u16;
+    true
+}
+
+/// Walks the TLS records if nothing has to be booked for it; else leaves the follower where it was.
+#[inline]
+fn follows<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
+    let mut follower = flow.hot.follow[side.index()];
+    let done = follower.walk(packet.payload, packet.payload_len, 0);
+    if done.app != 0 || done.unknown != 0 {
+        return false;
+    }
+    flow.hot.follow[side.index()] = follower;
+    true
+}

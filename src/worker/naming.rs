@@ -1,0 +1,202 @@
+//! Keeps the starts of flows for the parsers, within one pool, and passes on what they find.
+
+use super::{AnyKey, Context, START_POOL_BYTES, Waiting};
+use crate::decode::Packet;
+use crate::flow::follow::Follower;
+use crate::flow::key::{Key, Side};
+use crate::flow::record::{Cold, Flag, Flow};
+use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
+use crate::observe::Telling;
+use crate::parse::{self, AppProto, Facts, Outcome, Talk};
+use crate::units::{Both, Timestamp};
+use std::sync::Arc;
+
+use super::tell::Turn;
+
+impl Context {
+    /// A TCP segment of a flow that has no name yet.
+    pub(crate) fn learn<K: Key + Into<AnyKey>>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        side: Side,
+        seq: u32,
+        packet: &Packet<'_>,
+    ) {
+        let Some(starts) = cold.starts.as_mut() else { return };
+        let before = starts.sides[side.index()].held();
+        if starts.sides.iter().all(|s| s.held() == 0) {
+            self.naming.push_back(Waiting { due: packet.now, key: flow.key.into(), ordinal: cold.ordinal });
+        }
+        let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
+        let grown = starts.sides[side.index()].add(seq, packet.payload, packet.payload_len, limit);
+        let after = starts.sides[side.index()].held();
+        self.pool = (self.pool + after).saturating_sub(before);
+        if grown || starts.sides[side.index()].ended() {
+            let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+            self.ask(flow, cold, packet.now, false, &mut turn);
+        }
+        if self.pool > START_POOL_BYTES && flow.hot.has(Flag::NAMING) {
+            self.give_up(flow, cold);
+        }
+    }
+
+    /// Called when a flow ends: what the parsers make of what there is.
+    pub(crate) fn last_words<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        if !flow.hot.has(Flag::NAMING) {
+            return;
+        }
+        if cold.starts.is_some() {
+            self.ask(flow, cold, now, true, turn);
+            self.release(flow, cold);
+        } else if let Some(mut datagrams) = cold.datagrams.take() {
+            let outcome = datagrams.finish();
+            self.heard(flow, cold, outcome, now, true, turn);
+        }
+    }
+
+    fn ask<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        now: Timestamp,
+        last: bool,
+        turn: &mut Turn,
+    ) {
+        let Some(starts) = cold.starts.as_ref() else { return };
+        let (up, down) = (cold.originator.index(), cold.originator.other().index());
+        let ends = flow.key.ends(cold.originator);
+        let talk = Talk {
+            up: starts.sides[up].bytes(),
+            down: starts.sides[down].bytes(),
+            done: Both { up: last || starts.sides[up].ended(), down: last || starts.sides[down].ended() },
+            transport: flow.key.transport(),
+            ports: Both { up: ends.originator_port, down: ends.responder_port },
+        };
+        let outcome = parse::parse(&talk);
+        self.heard(flow, cold, outcome, now, last, turn);
+    }
+
+    /// What the parsers said.
+    pub(crate) fn heard<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        outcome: Outcome,
+        now: Timestamp,
+        last: bool,
+        turn: &mut Turn,
+    ) {
+        match outcome {
+            Outcome::More if last => self.settle_facts(flow, cold, now, turn),
+            Outcome::More => {}
+            Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
+            Outcome::Done(facts) => {
+                self.found(flow, cold, facts, now, true, turn);
+                self.release(flow, cold);
+            }
+            Outcome::Nothing(why) => {
+                if let Some(n) = self.counters.given_up.get_mut(why as usize) {
+                    *n += 1;
+                }
+                self.settle_facts(flow, cold, now, turn);
+                self.release(flow, cold);
+            }
+        }
+    }
+
+    /// Passes facts on, once for each time they grew.
+    fn found<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        facts: Box<Facts>,
+        now: Timestamp,
+        complete: bool,
+        turn: &mut Turn,
+    ) {
+        if cold.facts.as_deref() == Some(&*facts) && !complete {
+            return;
+        }
+        if let Some((_, source)) = &facts.name
+            && cold.facts.as_ref().is_none_or(|f| f.name.is_none())
+            && let Some(n) = self.counters.names.get_mut(*source as usize)
+        {
+            *n += 1;
+        }
+        if facts.client_is_responder && cold.isn == [None, None] && cold.facts.is_none() {
+            cold.turn_round();
+        }
+        if facts.app == AppProto::Tls && !flow.hot.has(Flag::TLS) {
+            follow(flow, cold, &facts);
+        }
+        let facts = Arc::new(*facts);
+        cold.facts = Some(Arc::clone(&facts));
+        self.name(flow, cold, facts, complete, now, turn);
+    }
+
+    /// The parsers will say no more: what they said before becomes final.
+    fn settle_facts<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, now: Timestamp, turn: &mut Turn) {
+        if let Some(facts) = cold.facts.clone() {
+            self.name(flow, cold, facts, true, now, turn);
+        }
+    }
+
+    fn name<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        facts: Arc<Facts>,
+        complete: bool,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let named = Telling::Named {
+            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
+            ends: flow.key.ends(cold.originator),
+            at: flow.hot.last,
+            facts,
+            complete,
+            path: cold.path,
+        };
+        self.say(turn, now, named);
+    }
+
+    fn give_up<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
+        if let Some(n) = self.counters.given_up.get_mut(parse::GiveUp::TooLong as usize) {
+            *n += 1;
+        }
+        self.release(flow, cold);
+    }
+
+    /// Frees the starts.
+    fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
+        if let Some(starts) = cold.starts.take() {
+            self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
+        }
+        cold.datagrams = None;
+        flow.hot.set(Flag::NAMING, false);
+    }
+}
+
+/// Begins to follow TLS records: walks over what is there, so that the place after it is known.
+fn follow<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, facts: &Facts) {
+    flow.hot.set(Flag::TLS, true);
+    let version = facts.tls.as_ref().map_or(0, |t| t.version);
+    // RFC 8446 §5.2: one byte of type and a tag of 16; RFC 5288: explicit nonce of 8 and a tag of 16.
+    cold.tls_overhead = if version >= 0x0304 { 17 } else { 24 };
+    let Some(starts) = cold.starts.as_ref() else { return };
+    for (i, start) in starts.sides.iter().enumerate() {
+        let mut follower = Follower::START;
+        let done = follower.walk(start.bytes(), start.bytes().len() as u32, cold.tls_overhead);
+        cold.sides[i].counts.app += u64::from(done.app);
+        cold.unfollowed[i] += u64::from(done.unknown);
+        flow.hot.follow[i] = follower;
+    }
+}

@@ -1,0 +1,241 @@
+//! What a worker tells, and when: at close, at 64 KiB untold, at 1 KiB within a second, when a name is found, and on
+//! the sweep. Telling clears the hot counters.
+
+use super::{AnyKey, Context, TELL_BYTES, TELL_SOON_BYTES, Waiting};
+use crate::decode::Packet;
+use crate::flow::key::{Key, Side};
+use crate::flow::record::{Cold, Flag, Flow, Seen};
+use crate::flow::table::Table;
+use crate::observe::{Counts, EndReason, FlowDelta, FlowState, FlowSummary, Place, TcpSeen, Telling, Told};
+use crate::parse::AppProto;
+use crate::units::{Both, Span, Timestamp};
+
+/// Places of the tellings of one flow at one frame or tick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn(Place);
+
+impl Turn {
+    fn next(&mut self) -> Place {
+        let place = self.0;
+        self.0.turn = self.0.turn.saturating_add(1);
+        place
+    }
+}
+
+impl Context {
+    pub(crate) fn turn(&self, ordinal: u64, by_frame: bool, flow_ordinal: u64) -> Turn {
+        // A flow may be told twice at one frame (name, then delta): go on where the last telling of it stood.
+        let turn = match self.told.last() {
+            Some(t)
+                if (t.place.ordinal, t.place.by_frame, t.place.flow_ordinal)
+                    == (ordinal, by_frame, flow_ordinal) =>
+            {
+                t.place.turn.saturating_add(1)
+            }
+            _ => 0,
+        };
+        Turn(Place { ordinal, by_frame, flow_ordinal, turn })
+    }
+
+    pub(crate) fn say(&mut self, turn: &mut Turn, now: Timestamp, what: Telling) {
+        self.counters.told += 1;
+        self.told.push(Told { place: turn.next(), now, what });
+    }
+
+    /// After a packet on the long road: tells a lot at once, queues a little.
+    pub(crate) fn tell_if_due<K: Key + Into<AnyKey>>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        packet: &Packet<'_>,
+    ) {
+        let untold = |flow: &Flow<K>, side: Side| {
+            let s = &cold.sides[side.index()];
+            let seen = s.counts.payload + u64::from(flow.hot.sides[side.index()].payload);
+            (seen + flow.gap(cold, side)).saturating_sub(s.told)
+        };
+        let most = untold(flow, Side::A).max(untold(flow, Side::B));
+        if most >= u64::from(TELL_BYTES) {
+            flow.fold(cold);
+            let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+            self.tell_delta(flow, cold, packet.now, &mut turn, false);
+            return;
+        }
+        if most >= u64::from(TELL_SOON_BYTES) && !flow.hot.has(Flag::QUEUED) {
+            flow.hot.set(Flag::QUEUED, true);
+            let due = packet.now.plus(Span::from_secs(1));
+            self.soon.push_back(Waiting { due, key: flow.key.into(), ordinal: cold.ordinal });
+        }
+        // The payload that stays hot is what `plain` compares with its limits.
+        unfold_payload(flow, cold);
+    }
+
+    /// A flow of the queue whose second is over.
+    pub(crate) fn tell_one<K: Key + Into<AnyKey>>(
+        &mut self,
+        table: &mut Table<K>,
+        key: K,
+        flow_ordinal: u64,
+        now: Timestamp,
+        ordinal: u64,
+    ) {
+        let hash = table.hash(&key);
+        let Some((flow, cold)) = table.find_both(hash, &key) else { return };
+        if cold.ordinal != flow_ordinal {
+            return;
+        }
+        flow.hot.set(Flag::QUEUED, false);
+        flow.fold(cold);
+        let mut turn = self.turn(ordinal, false, flow_ordinal);
+        self.tell_delta(flow, cold, now, &mut turn, false);
+    }
+
+    /// Tells what has not been told. Call after [`Flow::fold`].
+    pub(crate) fn tell_delta<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        now: Timestamp,
+        turn: &mut Turn,
+        closed: bool,
+    ) {
+        let step = |cold: &mut Cold, side: Side| {
+            let all = cold.sides[side.index()].counts.payload + flow.gap(cold, side);
+            let told = &mut cold.sides[side.index()].told;
+            // A hole that was told as a gap and filled later must not count twice: the level only rises.
+            let new = all.saturating_sub(*told);
+            *told = all.max(*told);
+            new
+        };
+        let up = cold.originator;
+        let bytes = Both { up: step(cold, up), down: step(cold, up.other()) };
+        if bytes == Both::default() && !closed {
+            return;
+        }
+        let delta = FlowDelta {
+            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
+            ends: flow.key.ends(cold.originator),
+            first: cold.first,
+            last: flow.hot.last,
+            bytes,
+            gap: Both { up: flow.gap(cold, up), down: flow.gap(cold, up.other()) },
+            closed,
+            midstream: cold.midstream,
+            one_way: is_one_way(cold),
+        };
+        self.say(turn, now, Telling::Delta(delta));
+    }
+
+    /// Reports a flow that is open for long.
+    pub(crate) fn report<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        cold.reported = now;
+        let totals = cold.sides.map(|s| s.counts);
+        let moved = cold.at_report.as_ref().is_none_or(|old| **old != totals);
+        if moved {
+            self.tell_summary(flow, cold, None, now, turn);
+            cold.at_report = Some(Box::new(totals));
+        }
+    }
+
+    /// Tells the totals. Call after [`Flow::fold`].
+    pub(crate) fn tell_summary<K: Key>(
+        &mut self,
+        flow: &Flow<K>,
+        cold: &Cold,
+        end: Option<EndReason>,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let summary = summary(flow, cold, end, self.config.seed);
+        self.say(turn, now, Telling::Summary(Box::new(summary)));
+    }
+}
+
+/// Puts the untold part of the payload back into the hot counters.
+fn unfold_payload<K: Key>(flow: &mut Flow<K>, cold: &mut Cold) {
+    for (hot, side) in flow.hot.sides.iter_mut().zip(&mut cold.sides) {
+        let untold = side.counts.payload.saturating_sub(side.told).min(u64::from(TELL_BYTES));
+        hot.payload += untold as u32;
+        side.counts.payload -= untold;
+    }
+}
+
+fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u64) -> FlowSummary {
+    let (up, down) = (cold.originator, cold.originator.other());
+    let tls = cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Tls);
+    let counts = |side: Side| {
+        let c = cold.sides[side.index()].counts;
+        let app = if tls { c.app + cold.unfollowed[side.index()] } else { 0 };
+        Counts { gap: flow.gap(cold, side), app, ..c }
+    };
+    let since = cold.at_report.as_ref().filter(|_| end.is_none()).map(|old| Both {
+        up: less(&counts(up), &old[up.index()]),
+        down: less(&counts(down), &old[down.index()]),
+    });
+    let since = since.or_else(|| end.is_none().then(|| Both { up: counts(up), down: counts(down) }));
+    FlowSummary {
+        flow: flow.key.flow_id(cold.ordinal, seed),
+        ordinal: cold.ordinal,
+        ends: flow.key.ends(up),
+        first: cold.first,
+        last: flow.hot.last,
+        counts: Both { up: counts(up), down: counts(down) },
+        app_followed: tls.then_some(cold.unfollowed == [0, 0]),
+        seen: Both { up: seen(cold, up), down: seen(cold, down) },
+        history: cold.history_text(),
+        midstream: cold.midstream,
+        one_way: is_one_way(cold),
+        state: state(flow, cold),
+        end,
+        path: cold.path,
+        facts: cold.facts.clone(),
+        since,
+    }
+}
+
+/// Call after [`Flow::fold`].
+fn is_one_way(cold: &Cold) -> bool {
+    cold.sides.iter().any(|s| s.counts.packets == 0)
+}
+
+fn less(new: &Counts, old: &Counts) -> Counts {
+    Counts {
+        packets: new.packets.saturating_sub(old.packets),
+        wire: new.wire.saturating_sub(old.wire),
+        ip: new.ip.saturating_sub(old.ip),
+        payload: new.payload.saturating_sub(old.payload),
+        retransmitted: new.retransmitted.saturating_sub(old.retransmitted),
+        gap: new.gap.saturating_sub(old.gap),
+        app: new.app.saturating_sub(old.app),
+    }
+}
+
+fn seen(cold: &Cold, side: Side) -> TcpSeen {
+    let bits = cold.sides[side.index()].seen;
+    TcpSeen {
+        syn: bits & Seen::SYN != 0,
+        syn_ack: bits & Seen::SYN_ACK != 0,
+        fin: bits & Seen::FIN != 0,
+        rst: bits & Seen::RST != 0,
+        ack: bits & Seen::ACK != 0,
+        data: bits & Seen::DATA != 0,
+        retransmitted: bits & Seen::REPEATED != 0,
+        gap: bits & Seen::GAP != 0,
+    }
+}
+
+fn state<K: Key>(flow: &Flow<K>, cold: &Cold) -> FlowState {
+    if flow.hot.has(Flag::CLOSING) {
+        FlowState::Closed
+    } else if !is_one_way(cold) {
+        FlowState::Established
+    } else {
+        FlowState::New
+    }
+}
