@@ -22,8 +22,10 @@ pub(crate) mod strict;
 pub mod units;
 
 pub mod capture;
+pub mod clock;
 pub mod decode;
 pub mod flow;
+pub mod front;
 pub mod parse;
 pub mod worker;
 
@@ -32,4 +34,7 @@ pub mod signatures;
 
 pub mod config;
 pub mod detect;
+pub mod incident;
 pub mod output;
+
+pub mod run;

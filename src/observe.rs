@@ -71,8 +71,14 @@ pub struct FlowDelta {
     pub last: Timestamp,
     /// Payload plus gap since the last telling.
     pub bytes: Both<u64>,
+    /// Gap since the start, each way: the part of all bytes told that was proven and never seen.
+    pub gap: Both<u64>,
     /// The flow has ended with this.
     pub closed: bool,
+    /// The beginning was not in the capture.
+    pub midstream: bool,
+    /// Only one direction has been seen so far.
+    pub one_way: bool,
 }
 
 const _: () = assert!(size_of::<FlowDelta>() <= 128);

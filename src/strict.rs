@@ -130,6 +130,14 @@ impl<'k, 't> Keys<'k, 't> {
         self.table.get(key)
     }
 
+    /// Whether a key is there that must not be; it is then not unknown besides.
+    pub(crate) fn has_wrongly(&mut self, key: &'static str) -> bool {
+        if self.has(key) {
+            self.known.push(key);
+        }
+        self.has(key)
+    }
+
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
@@ -459,7 +467,7 @@ pub(crate) fn closest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> O
     if text.len() > 64 {
         return None;
     }
-    let limit = 1 + text.len() / 4;
+    let limit = 1 + text.len() / 3;
     words.map(|word| (distance(text, word), word)).filter(|(d, _)| *d <= limit).min().map(|(_, word)| word)
 }
 

@@ -3,8 +3,21 @@
 //! A [`Source`] fills a [`Batch`] with large pieces of bytes and a list of the frames that lie in them. The bytes
 //! are lent from there on: no stage copies a packet.
 
+mod foreign;
+mod input;
+mod listing;
+mod pcap;
+mod pcapng;
+pub mod replay;
+mod stream;
+
+pub use replay::Replay;
+
 use crate::units::Timestamp;
 use std::path::PathBuf;
+
+/// Most bytes one frame may have captured. A length beyond it is damage, whatever the file says.
+pub const CAPTURED_MAX: usize = 16 << 20;
 
 /// A link-layer type as the tcpdump.org registry numbers it (`LINKTYPE_*`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -13,6 +26,23 @@ pub struct LinkType(pub u16);
 impl LinkType {
     /// Ethernet II / 802.3.
     pub const ETHERNET: Self = Self(1);
+
+    /// A record that a capture file has among its frames and that is none (pcapng's custom and journal blocks). It
+    /// has a frame's number, so that numbers agree with those of other tools, and there is nothing in it to decode.
+    pub const NOT_A_FRAME: Self = Self(0xffff);
+
+    /// The link type in a file header's field: bits that tell of a frame check sequence are dropped, and numbers
+    /// which BSD systems wrote for their own `DLT_*` become those of the registry.
+    pub const fn from_header(field: u32) -> Self {
+        Self(match field as u16 {
+            11 => 100,
+            12 | 14 => 101,
+            15 => 102,
+            16 => 103,
+            19 => 106,
+            other => other,
+        })
+    }
 }
 
 /// One captured frame, lent by its source.
@@ -54,7 +84,8 @@ pub struct Slot {
 /// A piece of traffic: bytes as read, and the frames in it. Reused between reads.
 #[derive(Default, Debug)]
 pub struct Batch {
-    /// File bytes, record headers included; only `slots` say what is what.
+    /// File bytes, record headers included; only `slots` say what is what. Kept at its full length between reads
+    /// (what lies outside the slots is left over from before), so that no read pays for zeroing it.
     pub bytes: Vec<u8>,
     /// The frames, in capture order. Every slot lies within `bytes`: sources see to it.
     pub slots: Vec<Slot>,
@@ -63,8 +94,15 @@ pub struct Batch {
 impl Batch {
     /// Forgets the frames, keeps the memory.
     pub fn clear(&mut self) {
-        self.bytes.clear();
         self.slots.clear();
+    }
+
+    /// At least `len` bytes of room, old contents and all.
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
+        }
+        &mut self.bytes
     }
 
     /// The bytes of one slot; empty for a slot that does not lie within this batch.

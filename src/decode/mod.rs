@@ -2,9 +2,25 @@
 //!
 //! Pure: no state, no clock. IP fragments come out as [`Decoded::Fragment`] and are put together elsewhere
 //! (`flow::fragments`), which then calls [`resume`] with the whole datagram.
+//!
+//! One function a layer, each of which hands what it holds to the next: `link` knows the link types, `ether` and `wan`
+//! the tags and framings below IP, `wifi` 802.11, `ip` the IP headers, `tunnel` and `overlay` what lies in IP and in
+//! UDP, `transport` the end of the walk. `lean` is the short cut for what nearly every frame is.
+
+mod ether;
+mod ip;
+mod lean;
+mod link;
+mod overlay;
+mod piece;
+mod transport;
+mod tunnel;
+mod wan;
+mod wifi;
 
 use crate::capture::{Frame, LinkType};
 use crate::units::Timestamp;
+use piece::{Piece, Walk};
 
 /// Innermost source and destination address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,6 +75,17 @@ pub struct Path {
     pub mac: Option<([u8; 6], [u8; 6])>,
 }
 
+impl Path {
+    /// Notes one more VLAN tag; of a fourth nothing is kept.
+    #[inline]
+    fn push_vlan(&mut self, tag: u16) {
+        if let Some(slot) = self.vlan.get_mut(self.vlans as usize) {
+            *slot = tag & 0x0fff;
+            self.vlans += 1;
+        }
+    }
+}
+
 /// One packet of the innermost TCP or UDP conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -72,8 +99,12 @@ pub struct Packet<'a> {
     pub transport: Transport,
     /// TCP header facts.
     pub tcp: Tcp,
-    /// Capture time.
+    /// Capture time; that of the latest frame where the packet came in several.
     pub at: Timestamp,
+    /// Capture time of the earliest frame of this packet: before `at` only where it came in IP fragments.
+    pub since: Timestamp,
+    /// How many frames this packet came in: 1, or the number of its IP fragments.
+    pub frames: u32,
     /// The pipeline's clock.
     pub now: Timestamp,
     /// Frame number.
@@ -82,20 +113,43 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Transport payload length by the headers; more than `payload.len()` in a cut capture.
     pub payload_len: u32,
-    /// Frame length on the wire.
+    /// Frame length on the wire, summed over `frames`.
     pub wire_len: u32,
-    /// Length of the innermost IP packet. With total length 0 (segmentation offload): what the frame holds.
+    /// Length of the innermost IP packet, summed over its fragments. With total length 0 (segmentation offload): what the frame holds.
     pub ip_len: u32,
     /// IPv4 identification (0 for IPv6) and time to live / hop limit, to prove span duplicates.
     pub ip_id: u16,
     /// Time to live or hop limit.
     pub ttl: u8,
-    /// Capture time of the earliest frame of this packet: before `at` only where it came in IP fragments.
-    pub since: Timestamp,
-    /// How many frames this packet came in: 1, or the number of its IP fragments.
-    pub frames: u32,
     /// Outer facts.
     pub path: Path,
+}
+
+impl Packet<'_> {
+    /// The same packet with no payload bytes (their length by the headers stays), to be sent beside them.
+    pub const fn without_payload(&self) -> Packet<'static> {
+        let Self { pair, src_port, dst_port, transport, tcp, at, since, frames, now, ordinal, .. } = *self;
+        let Self { payload_len, wire_len, ip_len, ip_id, ttl, path, .. } = *self;
+        Packet {
+            pair,
+            src_port,
+            dst_port,
+            transport,
+            tcp,
+            at,
+            since,
+            frames,
+            now,
+            ordinal,
+            payload: &[],
+            payload_len,
+            wire_len,
+            ip_len,
+            ip_id,
+            ttl,
+            path,
+        }
+    }
 }
 
 /// An IP fragment, of the innermost or of any outer layer.
@@ -121,6 +175,10 @@ pub struct Fragment<'a> {
     pub wire_len: u32,
     /// Capture time.
     pub at: Timestamp,
+    /// Capture time of the earliest frame that it came in.
+    pub since: Timestamp,
+    /// How many frames it came in: more than 1 only for a fragment inside a reassembled datagram.
+    pub frames: u32,
     /// The pipeline's clock.
     pub now: Timestamp,
     /// Frame number.
@@ -199,15 +257,55 @@ pub enum Decoded<'a> {
     Skip(Skip),
 }
 
+/// What a layer gives: the packet or fragment at the end of the walk, or why there is none.
+type Step<'a> = Result<Decoded<'a>, Skip>;
+
 /// Decodes one frame.
+#[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
-    let _ = (frame, LinkType::ETHERNET);
-    Decoded::Skip(Skip::LinkType)
+    if frame.link == LinkType::ETHERNET
+        && let Some(packet) = lean::packet(frame)
+    {
+        return Decoded::Packet(packet);
+    }
+    walk(frame)
+}
+
+/// Decodes one frame layer by layer. The same as [`decode`], which tries the short cut first.
+pub fn walk<'a>(frame: &Frame<'a>) -> Decoded<'a> {
+    let mut walk = Walk {
+        at: frame.at,
+        now: frame.now,
+        ordinal: frame.ordinal,
+        wire_len: frame.wire_len,
+        path: Path::default(),
+        ips: 0,
+        depth: 0,
+    };
+    if let Some(tag) = frame.vlan {
+        walk.vlan(tag);
+    }
+    let piece = Piece::new(frame.bytes, frame.wire_len as usize);
+    link::enter(&mut walk, frame.link, piece).unwrap_or_else(Decoded::Skip)
 }
 
 /// Goes on with the payload of a datagram that has been put together from fragments. `head` is the first fragment
 /// and lends addresses, time and path; `ip_len` and `wire_len` are those to book for the result.
+///
+/// `head.payload_len` is the length of the whole datagram: more than `datagram` in a cut capture.
+///
+/// Where the datagram turns out to be a tunnel, `ip_len` of the result is that of the packet inside.
 pub fn resume<'a>(head: &Fragment<'_>, datagram: &'a [u8], ip_len: u32, wire_len: u32) -> Decoded<'a> {
-    let _ = (head, datagram, ip_len, wire_len);
-    Decoded::Skip(Skip::Malformed)
+    let mut walk = Walk {
+        at: head.at,
+        now: head.now,
+        ordinal: head.ordinal,
+        wire_len,
+        path: head.path,
+        ips: head.path.tunnels.saturating_add(1),
+        depth: 0,
+    };
+    let header = ip::Header { pair: head.pair, ttl: head.ttl, id: 0, ip_len };
+    let piece = Piece::new(datagram, head.payload_len as usize);
+    ip::body(&mut walk, header, head.protocol, piece).unwrap_or_else(Decoded::Skip)
 }

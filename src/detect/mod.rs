@@ -1,6 +1,349 @@
-//! The detector.
+//! The detector: tellings in, records out. Plain `&mut self` calls; time comes with the tellings.
+//!
+//! It names a flow (its own name first), classifies the name, books the flow's bytes to the pair of home host and
+//! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
+
 pub mod home;
+pub mod identity;
+mod incidents;
+pub mod pair;
+pub mod totals;
+pub mod upload_volume;
 pub mod window;
+
+use crate::config::DetectConfig;
+use crate::counters::DetectCounters;
+use crate::decode::Path;
+use crate::net::Nets;
+use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
+use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
+use crate::parse::{AppProto, Facts, NameSource};
+use crate::signatures::{Catalogue, Sanction};
+use crate::units::{Both, Direction, Timestamp};
+use home::{Home, Sides};
+use identity::{Known, Namer, confidence};
+use pair::{Contribution, Pair, PairKey};
+use std::net::IpAddr;
+use std::sync::Arc;
+use totals::Totals;
 
 /// Maps with a seeded, fast hash: keys come from the network.
 pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
+/// A run of upload within a flow that downloads otherwise counts from this many bytes.
+const RUN_BYTES: u64 = 64 * 1024;
+
+/// What the detector knows of a flow that has told something and has not ended.
+#[derive(Clone, Debug)]
+struct OpenFlow {
+    ends: Ends,
+    identity: Identity,
+    known: Option<Arc<Known>>,
+    sides: Sides,
+    path: Path,
+    /// Bytes out of home and into home.
+    total: (u64, u64),
+    /// Bytes out and in since the flow last turned to downloading.
+    run: (u64, u64),
+    /// Bytes out of earlier runs.
+    runs: u64,
+    /// Bytes out that have been booked as upload.
+    counted: u64,
+    /// Gap told so far.
+    gap: u64,
+    /// Where they were booked.
+    pair: Option<PairKey>,
+    midstream: bool,
+    one_way: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Detector {
+    config: DetectConfig,
+    sensor: String,
+    seed: u64,
+    home: Home,
+    namer: Namer,
+    flows: Map<FlowId, OpenFlow>,
+    pairs: Map<PairKey, Pair>,
+    /// Pairs with an open incident, in the order they were opened.
+    open: Vec<PairKey>,
+    checked: Timestamp,
+    totals: Totals,
+    counters: DetectCounters,
+    records: Vec<Record>,
+}
+
+impl Detector {
+    /// A detector that knows nothing yet.
+    pub fn new(
+        config: DetectConfig,
+        sensor: &str,
+        seed: u64,
+        home_net: Option<Nets>,
+        catalogue: Arc<Catalogue>,
+    ) -> Self {
+        Self {
+            config,
+            sensor: sensor.to_owned(),
+            seed,
+            home: Home::new(home_net),
+            namer: Namer::new(catalogue),
+            flows: Map::default(),
+            pairs: Map::default(),
+            open: Vec::new(),
+            checked: Timestamp::MIN,
+            totals: Totals::default(),
+            counters: DetectCounters::default(),
+            records: Vec::new(),
+        }
+    }
+
+    /// Takes one telling. Records come out of [`Detector::take_records`].
+    pub fn observe(&mut self, told: Told) {
+        let now = told.now;
+        self.close_idle_incidents(now);
+        match told.what {
+            Telling::Named { flow, ends, at, facts, complete, path } => {
+                self.named(flow, ends, at, &facts, path, now);
+                if complete {
+                    self.log_facts(flow, ends, at, facts, path);
+                }
+            }
+            Telling::Delta(delta) => self.delta(&delta, now),
+            Telling::Dns(answer) => self.records.push(Record::Dns(answer)),
+            Telling::Summary(summary) => self.summary(summary),
+        }
+    }
+
+    /// The end of the input: closes what is open.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.close_all_incidents(now);
+    }
+
+    /// Takes the records made since the last call, in order.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> DetectCounters {
+        DetectCounters { pairs: self.pairs.len() as u64, ..self.counters.clone() }
+    }
+
+    /// Totals for the summary of the run.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The home networks, as learned so far.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The parsers know more about a flow.
+    fn named(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: &Facts, path: Path, now: Timestamp) {
+        let named = facts.name.as_ref();
+        // The outer name of an encrypted hello is the front's, never the destination's.
+        let service_name = named.filter(|(_, source)| *source != NameSource::EchOuterSni);
+        let host = self.home_host(&ends);
+        let known = service_name.and_then(|(name, _)| self.namer.classify(name, host));
+        if self.home.sides(&ends, false) == Sides::Transit {
+            self.home.learn(&ends, known.as_ref().map(|k| k.service.index() as u64));
+        }
+        let sides = self.home.sides(&ends, known.is_some());
+        let mut identity = Identity {
+            name: named.map(|(name, _)| Arc::from(&**name)),
+            source: named.map(|(_, source)| *source),
+            confidence: named.map_or(0.0, |(_, source)| confidence(*source)),
+            ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
+            class: known.as_ref().map(|k| Arc::clone(&k.class)),
+            originator_home: self.home.contains(ends.originator),
+            host: None,
+        };
+        identity.host = Self::host_of(&ends, sides, &path);
+        let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
+        let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
+        (open.ends, open.identity, open.known, open.sides, open.path) = (ends, identity, known, sides, path);
+        if moved {
+            self.rebook(flow, at, now);
+        }
+    }
+
+    /// Bytes that were booked before the name was known, or under another, move to where they belong.
+    fn rebook(&mut self, flow: FlowId, at: Timestamp, now: Timestamp) {
+        let Some(open) = self.flows.get_mut(&flow) else { return };
+        if let Some(old) = open.pair.take()
+            && let Some(pair) = self.pairs.get_mut(&old)
+        {
+            pair.withdraw(flow, open.counted);
+        }
+        open.counted = 0;
+        let total = open.total;
+        self.book(flow, (0, 0), total.1, 0, at, now);
+    }
+
+    fn delta(&mut self, delta: &FlowDelta, now: Timestamp) {
+        let open = self.flows.entry(delta.flow).or_insert_with(|| {
+            let sides = self.home.sides(&delta.ends, false);
+            OpenFlow::new(delta.ends, sides)
+        });
+        (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
+        let Sides::Out(direction) = open.sides else { return };
+        let (out, into) = match direction {
+            Direction::Up => (delta.bytes.up, delta.bytes.down),
+            Direction::Down => (delta.bytes.down, delta.bytes.up),
+        };
+        let gap = *delta.gap.of(direction);
+        let new_gap = gap.saturating_sub(open.gap);
+        open.gap = open.gap.max(gap);
+        self.book(delta.flow, (out, into), into, new_gap, delta.last, now);
+    }
+
+    /// Adds bytes to a flow and books to its pair what is new and counts as upload.
+    fn book(&mut self, flow: FlowId, moved: (u64, u64), into: u64, gap: u64, at: Timestamp, now: Timestamp) {
+        let Some(open) = self.flows.get_mut(&flow) else { return };
+        let before = open.counted;
+        open.count(moved, self.config.upload_ratio);
+        let Some(key) = open.pair_key() else { return };
+        let contribution = Contribution {
+            flow,
+            ends: &open.ends,
+            identity: &open.identity,
+            out: open.counted - before,
+            into,
+            at,
+            gap,
+            midstream: open.midstream,
+            one_way: open.one_way,
+        };
+        if !self.pairs.contains_key(&key) && self.pairs.len() >= self.config.max_pairs {
+            evict(&mut self.pairs);
+            self.counters.pairs_evicted += 1;
+        }
+        let window = self.config.time_window;
+        let pair = self.pairs.entry(key).or_insert_with(|| Pair::new(now, window));
+        pair.add(&contribution, now, window);
+        let grew = contribution.out > 0;
+        open.pair = Some(key);
+        if grew {
+            self.judge(key, flow, now);
+        }
+    }
+
+    fn log_facts(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: Arc<Facts>, path: Path) {
+        let logged = matches!(facts.app, AppProto::Tls | AppProto::Quic | AppProto::Http | AppProto::Dtls);
+        if !logged {
+            return;
+        }
+        let identity = self.flows.get(&flow).map(|f| f.identity.clone()).unwrap_or_default();
+        let record = FactsRecord { flow, ends, at, facts, identity, path };
+        self.records.push(Record::Facts(Box::new(record)));
+    }
+
+    fn summary(&mut self, summary: Box<FlowSummary>) {
+        let flow = summary.flow;
+        let ended = summary.end.is_some();
+        let open = if ended { self.flows.remove(&flow) } else { self.flows.get(&flow).cloned() };
+        let open = open.unwrap_or_else(|| {
+            let sides = self.home.sides(&summary.ends, false);
+            OpenFlow::new(summary.ends, sides)
+        });
+        let mut identity = open.identity;
+        identity.originator_home = self.home.contains(summary.ends.originator);
+        if identity.host.is_none() {
+            identity.host = Self::host_of(&summary.ends, open.sides, &summary.path);
+        }
+        let alerted = open.pair.and_then(|key| self.pairs.get(&key)).is_some_and(|p| p.has_alerted(flow));
+        if ended {
+            if let Some(source) = identity.source {
+                *self.counters.names.entry(source.as_str()).or_default() += 1;
+            }
+            self.totals.add(&summary, &identity, open.sides);
+        }
+        self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+    }
+
+    fn home_host(&self, ends: &Ends) -> Option<IpAddr> {
+        [ends.originator, ends.responder].into_iter().find(|ip| self.home.contains(*ip))
+    }
+
+    /// The home side of a flow as records name it.
+    fn host_of(ends: &Ends, sides: Sides, path: &Path) -> Option<Arc<Host>> {
+        let up = match sides {
+            Sides::Out(direction) => direction == Direction::Up,
+            Sides::Inside => true,
+            Sides::Transit => return None,
+        };
+        let ip = if up { ends.originator } else { ends.responder };
+        let mac = path.mac.map(|(source, destination)| if up { source } else { destination });
+        Some(Arc::new(Host { ip, mac, name: None }))
+    }
+}
+
+impl OpenFlow {
+    fn new(ends: Ends, sides: Sides) -> Self {
+        Self {
+            ends,
+            identity: Identity::default(),
+            known: None,
+            sides,
+            path: Path::default(),
+            total: (0, 0),
+            run: (0, 0),
+            runs: 0,
+            counted: 0,
+            gap: 0,
+            pair: None,
+            midstream: false,
+            one_way: false,
+        }
+    }
+
+    /// Which bytes out of this flow count as upload: all, when more goes out than comes in; else those of runs in
+    /// which it did. What has counted once stays.
+    fn count(&mut self, (out, into): (u64, u64), ratio: f64) {
+        let uploads = |out: u64, into: u64| out as f64 > ratio * into as f64;
+        self.total = (self.total.0.saturating_add(out), self.total.1.saturating_add(into));
+        self.run = (self.run.0.saturating_add(out), self.run.1.saturating_add(into));
+        if !uploads(self.run.0, self.run.1) {
+            self.run = (0, 0);
+            self.runs = self.counted;
+        }
+        let counts = if uploads(self.total.0, self.total.1) {
+            self.total.0
+        } else if self.run.0 >= RUN_BYTES {
+            self.runs.saturating_add(self.run.0).min(self.total.0)
+        } else {
+            0
+        };
+        self.counted = self.counted.max(counts);
+    }
+
+    fn pair_key(&self) -> Option<PairKey> {
+        let known = self.known.as_ref()?;
+        let Sides::Out(direction) = self.sides else { return None };
+        let host = if direction == Direction::Up { self.ends.originator } else { self.ends.responder };
+        let calm = matches!(known.sanction, Sanction::Own | Sanction::Sanctioned);
+        let aside = !known.role.carries_data() && known.role != crate::signatures::Role::Api;
+        Some(PairKey { host, service: known.service, calm, aside })
+    }
+}
+
+/// Makes room: among some pairs, the one that moved least and has no incident goes.
+fn evict(pairs: &mut Map<PairKey, Pair>) {
+    let idle = |p: &Pair| (p.incident.is_some(), p.window.out(), p.seen.1);
+    let victim = pairs.iter().take(64).min_by_key(|(_, p)| idle(p)).map(|(k, _)| *k);
+    if let Some(key) = victim {
+        pairs.remove(&key);
+    }
+}
+
+/// Bytes out and in, for [`Totals`].
+pub(crate) fn by_side(bytes: Both<u64>, direction: Direction) -> (u64, u64) {
+    match direction {
+        Direction::Up => (bytes.up, bytes.down),
+        Direction::Down => (bytes.down, bytes.up),
+    }
+}

@@ -64,7 +64,7 @@ impl Window {
     }
 
     /// Bytes in within the window.
-    pub const fn into(&self) -> u64 {
+    pub const fn inward(&self) -> u64 {
         self.sum.1
     }
 }
@@ -92,11 +92,11 @@ mod tests {
             w.advance(at(h), DAY);
             w.add(10, 1);
         }
-        assert_eq!((w.out(), w.into()), (240, 24));
+        assert_eq!((w.out(), w.inward()), (240, 24));
         w.advance(at(24), DAY);
         assert_eq!(w.out(), 230);
         w.advance(at(1_000_000), DAY);
-        assert_eq!((w.out(), w.into()), (0, 0));
+        assert_eq!((w.out(), w.inward()), (0, 0));
         w.add(5, 0);
         w.withdraw(9);
         assert_eq!(w.out(), 0);

@@ -1,6 +1,7 @@
 //! Flows: keys, records, the bounded table, and what TCP's sequence numbers say of the bytes.
 
 pub mod follow;
+pub mod fragments;
 pub mod key;
 pub mod prefetch;
 pub mod record;

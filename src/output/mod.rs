@@ -2,12 +2,53 @@
 //!
 //! A [`Record`] is complete in itself: whoever writes it needs no table, no catalogue and no clock.
 
+pub mod eve;
+pub mod file;
+pub mod ids;
+pub mod json;
+#[cfg(test)]
+mod samples;
+pub mod stamp;
+mod words;
+pub mod zeek;
+
+use self::file::{Files, OutputConfig};
 use crate::counters::Stats;
 use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
 use crate::parse::{Ech, Facts, NameSource};
 use crate::units::{Both, Span, Timestamp};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Renders records as lines of one or several files.
+pub trait Format: Send {
+    /// Appends the lines of a record, if there are any in this format.
+    fn write(&mut self, record: &Record, files: &mut Files);
+
+    /// Appends what stands at the end of the files.
+    fn finish(&mut self, files: &mut Files) {
+        let _ = files;
+    }
+}
+
+/// One output that `--log` can name.
+pub struct Output {
+    /// Name for `--log`.
+    pub name: &'static str,
+    /// One line for help texts.
+    pub about: &'static str,
+    /// Names of the files that it may write.
+    pub files: &'static [&'static str],
+    /// Starts it; files that must exist even without a record are created here.
+    pub make: Make,
+}
+
+/// Starts an output.
+pub type Make = fn(&Arc<OutputConfig>, &mut Files) -> io::Result<Box<dyn Format>>;
+
+/// Every output. A new one is one file and one line here.
+pub static OUTPUTS: &[&Output] = &[&eve::OUTPUT, &zeek::TSV, &zeek::JSON];
 
 /// What the destination is, as the catalogue and the site's policy say.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,6 +3,28 @@
 //! A parser never keeps state and never sees a clock. It is called again with longer starts while it says
 //! [`Outcome::More`] or [`Outcome::Partly`]; a last time with [`Talk::done`] set, when no more will come.
 
+pub mod certificate;
+pub mod datagrams;
+pub mod dns;
+pub mod dtls;
+pub mod fingerprint;
+pub mod gquic;
+pub mod hello;
+pub mod http;
+mod pieces;
+pub mod proxy;
+pub mod quic;
+mod quic_keys;
+pub mod starttls;
+pub mod text;
+pub mod tls;
+pub mod user_agent;
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;
+
 use crate::decode::Transport;
 use crate::units::Both;
 
@@ -128,6 +150,8 @@ pub struct TlsFacts {
     pub certificate: Option<Box<Certificate>>,
     /// The ClientHello was cut; what was there has been used.
     pub cut: bool,
+    /// The second ClientHello, after the server had asked for another (RFC 8446, 4.1.4): its own record.
+    pub retried: Option<Box<TlsFacts>>,
 }
 
 /// What a certificate in the clear says.
@@ -166,6 +190,12 @@ pub struct HttpFacts {
     pub request_bytes: Option<u64>,
     /// Client behind the proxy (X-Forwarded-For, Forwarded, PROXY protocol).
     pub client: Option<std::net::IpAddr>,
+    /// The request asks for a WebSocket.
+    pub websocket: bool,
+    /// The User-Agent was written by hand ([`user_agent::is_malformed`]).
+    pub agent_malformed: bool,
+    /// The User-Agent carries data ([`user_agent::carries_data`]).
+    pub agent_carries_data: bool,
 }
 
 /// What a flow turned out to be.
@@ -205,6 +235,14 @@ pub struct Facts {
     pub quic_version: Option<u32>,
     /// HTTP details of the first request.
     pub http: Option<Box<HttpFacts>>,
+    /// The client spoke in the direction taken for the responder's: turn the flow round.
+    pub client_is_responder: bool,
+    /// What a QUIC client calls itself.
+    pub user_agent: Option<Box<str>>,
+    /// `host:port` that a proxy was asked for (CONNECT, SOCKS, absolute form), as sent.
+    pub target: Option<Box<str>>,
+    /// The client behind a proxy (PROXY protocol, X-Forwarded-For, Forwarded).
+    pub client: Option<std::net::IpAddr>,
 }
 
 /// Why the parsers gave a flow up. Counted.
@@ -264,7 +302,15 @@ pub struct Parser {
 }
 
 /// Every parser, most common first. A new protocol is one file and one line here.
-pub static PARSERS: &[Parser] = &[];
+pub static PARSERS: &[Parser] = &[
+    Parser { name: "tls", transport: Transport::Tcp, parse: tls::parse },
+    Parser { name: "http", transport: Transport::Tcp, parse: http::parse },
+    Parser { name: "socks", transport: Transport::Tcp, parse: proxy::socks },
+    Parser { name: "proxy-protocol", transport: Transport::Tcp, parse: proxy::proxy_protocol },
+    Parser { name: "dns", transport: Transport::Tcp, parse: dns::parse },
+    Parser { name: "starttls", transport: Transport::Tcp, parse: starttls::parse },
+    Parser { name: "tls-answer", transport: Transport::Tcp, parse: tls::answer },
+];
 
 /// Asks every parser in turn. Cheap when the first bytes fit none.
 pub fn parse(talk: &Talk<'_>) -> Outcome {
@@ -277,4 +323,54 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
         }
     }
     if waiting { Outcome::More } else { Outcome::Nothing(GiveUp::Unknown) }
+}
+
+/// What is left of a talk behind a prefix of each direction.
+fn slice<'a>(talk: &Talk<'a>, up_from: usize, down_from: usize) -> Talk<'a> {
+    Talk {
+        up: talk.up.get(up_from..).unwrap_or_default(),
+        down: talk.down.get(down_from..).unwrap_or_default(),
+        ..*talk
+    }
+}
+
+/// The same talk with the directions changed over.
+fn swapped<'a>(talk: &Talk<'a>) -> Talk<'a> {
+    Talk {
+        up: talk.down,
+        down: talk.up,
+        done: Both { up: talk.done.down, down: talk.done.up },
+        ports: Both { up: talk.ports.down, down: talk.ports.up },
+        transport: talk.transport,
+    }
+}
+
+/// Marks what was found in a [`swapped`] talk.
+fn turn(mut outcome: Outcome) -> Outcome {
+    if let Outcome::Partly(facts) | Outcome::Done(facts) = &mut outcome {
+        facts.client_is_responder = !facts.client_is_responder;
+    }
+    outcome
+}
+
+/// Puts what a tunnel carries under the name that the tunnel was asked for. The outer name stands; where the client
+/// asked for an address, the inner one does.
+fn carry(outer: Facts, inner: Outcome) -> Outcome {
+    let join = |inner: Facts| {
+        Box::new(Facts {
+            app: outer.app,
+            name: outer.name.clone().or(inner.name),
+            tls: inner.tls,
+            http: outer.http.clone().or(inner.http),
+            target: outer.target.clone().or(inner.target),
+            client: outer.client.or(inner.client),
+            ..inner
+        })
+    };
+    match inner {
+        Outcome::More => Outcome::Partly(Box::new(outer)),
+        Outcome::Partly(facts) => Outcome::Partly(join(*facts)),
+        Outcome::Done(facts) => Outcome::Done(join(*facts)),
+        Outcome::Nothing(_) => Outcome::Done(Box::new(outer)),
+    }
 }

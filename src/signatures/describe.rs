@@ -105,5 +105,8 @@ fn near<'c>(catalogue: &'c Catalogue, host: &str) -> Vec<(&'c str, ServiceId)> {
         return Vec::new();
     };
     let same = catalogue.rules().filter(|rule| rule.pattern.tail() == tail);
-    same.map(|rule| (rule.pattern.as_str(), rule.service)).take(1).collect()
+    same.min_by_key(|rule| rule.pattern.as_str().len())
+        .map(|rule| (rule.pattern.as_str(), rule.service))
+        .into_iter()
+        .collect()
 }

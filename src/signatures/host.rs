@@ -18,15 +18,14 @@ const PROXY_SUFFIXES: &[&str] = &[
 
 /// Lower case, without port and trailing dot. Nothing when it is no host name: an address, empty, too long.
 pub(crate) fn normalise(host: &str) -> Option<Cow<'_, str>> {
-    let host = match host.rsplit_once(':') {
-        Some((name, port))
-            if !name.contains(':') && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            name
-        }
-        Some(_) => return None,
-        None => host,
-    };
+    if host.len() > MAX_NAME + ".:65535".len() {
+        return None;
+    }
+    // One pass over the bytes says whether the rare cases need a look at all.
+    let odd = host
+        .bytes()
+        .fold(0, |odd, byte| odd | u8::from(byte == b':') | u8::from(byte.is_ascii_uppercase()) << 1);
+    let host = if odd & 1 == 0 { host } else { without_port(host)? };
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.is_empty() || host.len() > MAX_NAME {
         return None;
@@ -35,10 +34,14 @@ pub(crate) fn normalise(host: &str) -> Option<Cow<'_, str>> {
     if host.rsplit('.').next()?.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if host.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Some(Cow::Owned(host.to_ascii_lowercase()));
-    }
-    Some(Cow::Borrowed(host))
+    Some(if odd & 2 == 0 { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) })
+}
+
+/// The name before `:443`; nothing for an IPv6 address.
+fn without_port(host: &str) -> Option<&str> {
+    let (name, port) = host.rsplit_once(':')?;
+    let good = !name.contains(':') && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+    good.then_some(name)
 }
 
 /// The name that a broker stands in for: `contoso.sharepoint.com.mcas.ms` → `contoso.sharepoint.com`.

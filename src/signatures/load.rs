@@ -186,7 +186,7 @@ fn service(
                 patterns(catalogue, source, &mut low, id, Layer::Shipped { weighty: false });
                 low.finish(source);
             }
-            if catalogue.service(id).patterns == 0 {
+            if !keys.has("low") && !Role::ALL.iter().any(|role| keys.has(role.as_str())) {
                 let what = format!("service {} has no pattern", slug.text);
                 source.fault(Some(slug.line), what, "add upload, storage, mixed, api, web, cdn or auth");
             }

@@ -1,7 +1,7 @@
 //! From a host name to the best rule: one hash probe per suffix, and a short list of globs where a suffix has any.
 
 use super::Rule;
-use super::pattern::{MAX_NAME, Reach};
+use super::pattern::{EXACT, MAX_NAME, Reach};
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -23,7 +23,28 @@ struct Node {
     exact: u32,
     below: u32,
     below_has_apex: bool,
-    globs: Vec<u32>,
+    globs: Vec<Glob>,
+}
+
+/// A glob rule with what rules it out at a glance: `amazonaws.com` alone has some sixty of them.
+#[derive(Clone, Copy, Debug)]
+struct Glob {
+    rule: u32,
+    labels: u8,
+    reach: Reach,
+    /// The first byte of the leftmost label, where it is a letter that must stand there; else 0.
+    lead: u8,
+}
+
+impl Glob {
+    fn may_fit(self, first: u8, count: usize) -> bool {
+        let own = usize::from(self.labels);
+        match self.reach {
+            Reach::Name => count == own && (self.lead == 0 || self.lead == first),
+            Reach::NameAndBelow => count >= own,
+            Reach::Below => count > own,
+        }
+    }
 }
 
 /// The best rule for a name.
@@ -46,15 +67,17 @@ impl Matcher {
             globs: Vec::new(),
         });
         if !pattern.is_literal() {
-            let same = |other: &&u32| {
-                rules.get(**other as usize).is_some_and(|o| {
-                    o.pattern.stem() == pattern.stem()
-                        && (o.pattern.reach() == Reach::Name) == (pattern.reach() == Reach::Name)
-                })
+            let name = |reach| reach == Reach::Name;
+            let same = |other: &&Glob| {
+                name(other.reach) == name(pattern.reach())
+                    && rules
+                        .get(other.rule as usize)
+                        .is_some_and(|rule| rule.pattern.stem() == pattern.stem())
             };
-            let taken = node.globs.iter().find(same).copied();
+            let taken = node.globs.iter().find(same).map(|glob| glob.rule);
             if taken.is_none() {
-                node.globs.push(number);
+                let (reach, labels, lead) = (pattern.reach(), pattern.labels(), pattern.lead());
+                node.globs.push(Glob { rule: number, labels, reach, lead });
             }
             return taken;
         }
@@ -72,6 +95,9 @@ impl Matcher {
 
     /// The best rule for a normalised name.
     pub(crate) fn find(&self, rules: &[Rule], host: &str) -> Option<Hit> {
+        if self.nodes.is_empty() {
+            return None;
+        }
         let mut buffer = [0_u8; MAX_LABELS];
         let starts = label_starts(host, &mut buffer)?;
         let mut best: Option<(u32, u32)> = None;
@@ -81,6 +107,8 @@ impl Matcher {
             if best.is_none_or(|(b, n)| rank > b || (rank == b && number < n)) {
                 best = Some((rank, number));
             }
+            // Nothing beats the exact name.
+            rank >= EXACT && rule.weighty
         });
         let (_, number) = best?;
         let winner = rules.get(number as usize)?;
@@ -89,37 +117,36 @@ impl Matcher {
         if !weighty {
             self.each_match(rules, host, starts, |_, rule| {
                 weighty |= rule.weighty && rule.service == winner.service;
+                weighty
             });
         }
         Some(Hit { rule: number, tenant: winner.pattern.tenant_in(host, starts), weighty })
     }
 
+    /// Tells every rule that matches, the longest suffix first, until `tell` has enough.
     fn each_match<'r>(
         &self,
         rules: &'r [Rule],
         host: &str,
         starts: &[u8],
-        mut tell: impl FnMut(u32, &'r Rule),
+        mut tell: impl FnMut(u32, &'r Rule) -> bool,
     ) {
         let count = starts.len();
-        for (at, start) in starts.iter().enumerate().skip(count.saturating_sub(self.longest_tail)) {
+        let first = host.as_bytes().first().copied().unwrap_or(0);
+        // No pattern ends in a top-level name alone, so the last label is not looked up.
+        let tails = starts.iter().enumerate().take(count - 1).skip(count.saturating_sub(self.longest_tail));
+        for (at, start) in tails {
             let Some(node) = host.get(usize::from(*start)..).and_then(|tail| self.nodes.get(tail)) else {
                 continue;
             };
-            let mut told = |number: u32| {
-                if let Some(rule) = rules.get(number as usize) {
-                    tell(number, rule);
-                }
-            };
-            if at == 0 {
-                told(node.exact);
+            let mut told = |number: u32| rules.get(number as usize).is_some_and(|rule| tell(number, rule));
+            if at == 0 && told(node.exact) || (at > 0 || node.below_has_apex) && told(node.below) {
+                return;
             }
-            if at > 0 || node.below_has_apex {
-                told(node.below);
-            }
-            for number in &node.globs {
-                if rules.get(*number as usize).is_some_and(|r| r.pattern.fits(host, starts, count - at)) {
-                    told(*number);
+            for glob in node.globs.iter().filter(|glob| glob.may_fit(first, count)) {
+                let fits = |rule: &Rule| rule.pattern.fits(host, starts, count - at);
+                if rules.get(glob.rule as usize).is_some_and(fits) && told(glob.rule) {
+                    return;
                 }
             }
         }

@@ -19,6 +19,9 @@ use std::ops::Range;
 /// Longest host name, and so the longest pattern.
 pub const MAX_NAME: usize = 253;
 
+/// The rank that only an exact name reaches.
+pub(crate) const EXACT: u32 = 1 << 31;
+
 const TENANT: &str = "<tenant>";
 
 /// How a pattern stands to the names below its suffix.
@@ -138,6 +141,17 @@ impl Pattern {
         self.front.is_empty()
     }
 
+    /// The number of labels of its suffix.
+    pub(crate) fn labels(&self) -> u8 {
+        self.labels
+    }
+
+    /// The first byte of the leftmost label, or 0 where a glob stands there.
+    pub(crate) fn lead(&self) -> u8 {
+        let leftmost = self.front.last().unwrap_or(&self.tail);
+        leftmost.bytes().next().filter(|byte| !b"*?".contains(byte)).unwrap_or(0)
+    }
+
     /// The name that the pattern is built on, without marks: what two patterns must not share across services.
     pub(crate) fn stem(&self) -> String {
         let mut labels: Vec<&str> = self.front.iter().rev().map(AsRef::as_ref).collect();
@@ -169,11 +183,9 @@ impl Pattern {
     pub(crate) fn rank(&self, count: usize) -> u32 {
         let full = count == usize::from(self.labels);
         let exact = full && self.front.is_empty();
-        u32::from(exact) << 31
-            | u32::from(full) << 30
-            | u32::from(self.labels & 0x7f) << 16
-            | u32::from(self.literals.min(127) & 0x7f) << 8
-            | u32::from(self.chars)
+        let class = if exact { EXACT } else { u32::from(full) << 30 };
+        let literals = u32::from(self.literals.min(127));
+        class | u32::from(self.labels.min(127)) << 16 | literals << 8 | u32::from(self.chars)
     }
 
     /// The part of a matching name that names a customer.

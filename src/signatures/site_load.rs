@@ -37,7 +37,7 @@
 //! reason = "move of the design archive, ticket 4711"
 //! ```
 
-use super::kinds::{Category, Degree};
+use super::kinds::{Category, Degree, Role};
 use super::load::{Layer, addresses, category, good_slug, patterns, schema};
 use super::site::{Allow, Budget, Globs, Standing};
 use super::tools::known_service;
@@ -154,7 +154,7 @@ fn too_wide(source: &mut Source<'_>, text: &Text) {
 
 /// The service that an entry is about. One that would be about a whole category is refused.
 fn one_service(catalogue: &Catalogue, source: &mut Source<'_>, keys: &mut Keys<'_, '_>) -> Option<ServiceId> {
-    if keys.has("category") {
+    if keys.has_wrongly("category") {
         let what = format!("{} is about a whole category, which would blind it", keys.what());
         source.fault(Some(keys.line), what, "name one service = \"…\" in each entry");
     }
@@ -277,10 +277,9 @@ fn service(catalogue: &mut Catalogue, source: &mut Source<'_>, mut keys: Keys<'_
         None => declare(catalogue, source, &slug, category.map(|c| c.0), name, weight),
     };
     let Some(id) = id else { return };
-    let before = catalogue.service(id).patterns;
     addresses(catalogue, source, &mut keys, id);
     patterns(catalogue, source, &mut keys, id, Layer::Site);
-    if catalogue.service(id).patterns == before && !keys.has("ranges") {
+    if !keys.has("ranges") && !Role::ALL.iter().any(|role| keys.has(role.as_str())) {
         let what = format!("service {} gets no pattern here", slug.text);
         source.fault(Some(slug.line), what, "add mixed = [\"cloud.example.org\"] or another role");
     }

@@ -88,6 +88,7 @@ impl Context {
             ports: Both { up: ends.originator_port, down: ends.responder_port },
         };
         match parse::parse(&talk) {
+            Outcome::More if last => self.settle_facts(flow, cold, now, turn),
             Outcome::More => {}
             Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
             Outcome::Done(facts) => {

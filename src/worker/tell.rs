@@ -118,7 +118,10 @@ impl Context {
             first: cold.first,
             last: flow.hot.last,
             bytes,
+            gap: Both { up: flow.gap(cold, up), down: flow.gap(cold, up.other()) },
             closed,
+            midstream: cold.midstream,
+            one_way: is_one_way(cold),
         };
         self.say(turn, now, Telling::Delta(delta));
     }
@@ -176,7 +179,6 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
         down: less(&counts(down), &old[down.index()]),
     });
     let since = since.or_else(|| end.is_none().then(|| Both { up: counts(up), down: counts(down) }));
-    let spoke = |side: Side| cold.sides[side.index()].counts.packets > 0;
     FlowSummary {
         flow: flow.key.flow_id(cold.ordinal, seed),
         ordinal: cold.ordinal,
@@ -188,13 +190,18 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
         seen: Both { up: seen(cold, up), down: seen(cold, down) },
         history: cold.history_text(),
         midstream: cold.midstream,
-        one_way: !(spoke(up) && spoke(down)),
+        one_way: is_one_way(cold),
         state: state(flow, cold),
         end,
         path: cold.path,
         facts: cold.facts.clone(),
         since,
     }
+}
+
+/// Call after [`Flow::fold`].
+fn is_one_way(cold: &Cold) -> bool {
+    cold.sides.iter().any(|s| s.counts.packets == 0)
 }
 
 fn less(new: &Counts, old: &Counts) -> Counts {
@@ -224,10 +231,9 @@ fn seen(cold: &Cold, side: Side) -> TcpSeen {
 }
 
 fn state<K: Key>(flow: &Flow<K>, cold: &Cold) -> FlowState {
-    let both = cold.sides.iter().all(|s| s.counts.packets > 0);
     if flow.hot.has(Flag::CLOSING) {
         FlowState::Closed
-    } else if both {
+    } else if !is_one_way(cold) {
         FlowState::Established
     } else {
         FlowState::New

@@ -1,0 +1,215 @@
+//! Asks the analytics when a pair has grown, and keeps its incident.
+
+use super::identity::Known;
+use super::pair::{Pair, PairKey};
+use super::{Detector, upload_volume};
+use crate::incident::{self, Due, Incident};
+use crate::observe::FlowId;
+use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
+use crate::units::{Bytes, Span, Timestamp};
+
+/// Idle incidents are looked for this often.
+const CHECK_EVERY: Span = Span::from_secs(60);
+
+impl Detector {
+    /// A pair has grown by bytes of `flow`.
+    pub(super) fn judge(&mut self, key: PairKey, flow: FlowId, now: Timestamp) {
+        let Some(open) = self.flows.get(&flow) else { return };
+        let Some(known) = open.known.clone() else { return };
+        let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) else {
+            return;
+        };
+        if !self.is_monitored(&known) {
+            return;
+        }
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        let out = pair.window.out();
+        if out < threshold {
+            return;
+        }
+        let severity = upload_volume::severity(&known, out, threshold, &self.config);
+        let due = if let Some(incident) = &pair.incident {
+            incident.due(severity, now)
+        } else {
+            let facts = [self.seed, flow.0, key.service.index() as u64, now.nanos() as u64];
+            let id = incident::id(&self.sensor, now, &facts);
+            let (ends, path, identity) = (open.ends, open.path, open.identity.clone());
+            pair.incident =
+                Some(Box::new(Incident::open(id, now, severity, out, flow, ends, path, identity)));
+            self.open.push(key);
+            self.counters.incidents += 1;
+            Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
+        };
+        if let Some(due) = due {
+            self.write_incident(key, &known, threshold, severity, due, now);
+        }
+    }
+
+    /// Closes incidents whose hosts have been quiet.
+    pub(super) fn close_idle_incidents(&mut self, now: Timestamp) {
+        if self.open.is_empty() || now.since(self.checked) < CHECK_EVERY {
+            return;
+        }
+        self.checked = now;
+        let idle = self.config.incident_idle;
+        let is_over = |p: &Pair| p.incident.as_ref().is_none_or(|incident| incident.is_over(now, idle));
+        let over: Vec<PairKey> =
+            self.open.iter().copied().filter(|k| self.pairs.get(k).is_none_or(is_over)).collect();
+        for key in over {
+            self.close_incident(key, now);
+        }
+    }
+
+    /// Closes every incident: the end of the input.
+    pub(super) fn close_all_incidents(&mut self, now: Timestamp) {
+        for key in self.open.clone() {
+            self.close_incident(key, now);
+        }
+    }
+
+    fn close_incident(&mut self, key: PairKey, now: Timestamp) {
+        self.open.retain(|k| *k != key);
+        let Some(pair) = self.pairs.get(&key) else { return };
+        let Some(incident) = &pair.incident else { return };
+        let severity = incident.severity;
+        let host = incident.identity.host.as_ref().map(|h| h.ip);
+        let known = incident.identity.name.clone().and_then(|name| self.namer.classify(&name, host));
+        if let Some(known) = known
+            && let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config)
+        {
+            let due = Due { phase: Phase::Final, alert: false };
+            self.write_incident(key, &known, threshold, severity, due, now);
+        }
+        if let Some(pair) = self.pairs.get_mut(&key) {
+            pair.incident = None;
+            // What this incident has told does not open the next one.
+            let told = pair.window.out();
+            pair.window.withdraw(told);
+            pair.flows.clear();
+            pair.flows_total = 0;
+            pair.destinations.clear();
+        }
+    }
+
+    /// `monitored_services` names it, or names nothing at all.
+    fn is_monitored(&self, known: &Known) -> bool {
+        let list = &self.config.monitored_services;
+        list.is_empty() || list.iter().any(|s| *s == *known.class.service || s == known.class.category)
+    }
+
+    fn write_incident(
+        &mut self,
+        key: PairKey,
+        known: &Known,
+        threshold: u64,
+        severity: Severity,
+        due: Due,
+        now: Timestamp,
+    ) {
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        let Some(incident) = pair.incident.as_mut() else { return };
+        let seq = incident.write(severity, now);
+        let incident = incident.clone();
+        let record = self.record(key, known, threshold, due, seq, &incident, now);
+        self.totals.note_incident(&record);
+        self.counters.alerts += u64::from(due.alert);
+        self.records.push(Record::Incident(Box::new(record)));
+    }
+
+    #[allow(clippy::too_many_arguments)] // one caller, and each is a different fact
+    fn record(
+        &self,
+        key: PairKey,
+        known: &Known,
+        threshold: u64,
+        due: Due,
+        seq: u32,
+        incident: &Incident,
+        now: Timestamp,
+    ) -> IncidentRecord {
+        let fallback = Pair::new(now, self.config.time_window);
+        let pair = self.pairs.get(&key).unwrap_or(&fallback);
+        let (out, into) = (pair.window.out(), pair.window.inward());
+        let mut flows = pair.flows.clone();
+        flows.sort_by(|a, b| b.up_bytes.cmp(&a.up_bytes).then(a.flow.cmp(&b.flow)));
+        let mut destinations = pair.destinations.clone();
+        destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut evidence = upload_volume::evidence(known, out, into, threshold, &self.config);
+        evidence.push(visibility(pair));
+        let category = known.class.category.replace('_', " ");
+        let service = &known.class.service_name;
+        let critical = if incident.severity == Severity::Critical { " [critical]" } else { "" };
+        IncidentRecord {
+            id: incident.id.clone(),
+            seq,
+            phase: due.phase,
+            alert: due.alert,
+            at: now,
+            analytic: upload_volume::NAME,
+            attack_analytic: None,
+            signature_id: upload_volume::signature_id(known.category),
+            signature: format!("EGRET upload to {service} ({category}){critical}"),
+            lane: upload_volume::LANE,
+            score: upload_volume::score(out, threshold),
+            severity: incident.severity,
+            flow: incident.flow,
+            ends: incident.ends,
+            path: incident.path,
+            identity: incident.identity.clone(),
+            up_bytes: incident.up_bytes,
+            up_bytes_24h: out,
+            down_bytes: into,
+            bytes_basis: "payload",
+            window: self.config.time_window,
+            threshold,
+            seen: pair.seen,
+            flows,
+            flows_total: pair.flows_total,
+            destinations,
+            evidence,
+            gap_bytes: pair.gap,
+            midstream: pair.midstream,
+            one_way: pair.one_way,
+            text: sentence(key, known, incident, pair, threshold),
+        }
+    }
+}
+
+/// One sentence that an analyst can read out.
+fn sentence(key: PairKey, known: &Known, incident: &Incident, pair: &Pair, threshold: u64) -> String {
+    let name = incident.identity.name.as_deref().unwrap_or("an unnamed destination");
+    let flows = match pair.flows_total {
+        1 => "1 flow".to_owned(),
+        n => format!("{n} flows"),
+    };
+    format!(
+        "{} sent {} to {} ({name}) over {flows} in {}, {} came back; the level is {}.",
+        key.host,
+        Bytes(incident.up_bytes),
+        known.class.service_name,
+        pair.seen.1.since(pair.seen.0),
+        Bytes(pair.window.inward()),
+        Bytes(threshold),
+    )
+}
+
+/// How much of it was really seen.
+fn visibility(pair: &Pair) -> Evidence {
+    let mut parts = Vec::new();
+    if pair.gap > 0 {
+        parts.push(format!("{} proven by sequence numbers, not seen", Bytes(pair.gap)));
+    }
+    if pair.midstream {
+        parts.push("a flow was already running when it was first seen".to_owned());
+    }
+    if pair.one_way {
+        parts.push("only one direction of a flow was seen".to_owned());
+    }
+    let whole = parts.is_empty();
+    let text = if whole {
+        "all flows seen from their first packet, both ways, without a gap".into()
+    } else {
+        parts.join("; ")
+    };
+    Evidence { name: "visibility", value: f64::from(u8::from(whole)), contribution: 0.0, text }
+}

@@ -1,0 +1,158 @@
+//! What one host sent to one service: the trailing window, and who contributed.
+
+use super::window::Window;
+use crate::incident::Incident;
+use crate::observe::{Ends, FlowId};
+use crate::output::{Identity, IncidentFlow};
+use crate::signatures::ServiceId;
+use crate::units::{Span, Timestamp};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Flows and destinations named in a record.
+pub const MAX_LISTED: usize = 16;
+
+/// Identity of a pair.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PairKey {
+    /// The home side.
+    pub host: IpAddr,
+    /// The service.
+    pub service: ServiceId,
+    /// The site's own or a sanctioned tenant: counted apart, so that it neither hides nor raises the rest.
+    pub calm: bool,
+    /// Names of the service that are not for uploads (web, cdn, auth): judged with a higher level.
+    pub aside: bool,
+}
+
+/// Sums and contributors of one pair.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// Bytes of the trailing window.
+    pub window: Window,
+    /// First and last frame that counted.
+    pub seen: (Timestamp, Timestamp),
+    /// Largest contributing flows.
+    pub flows: Vec<IncidentFlow>,
+    /// Number of contributing flows.
+    pub flows_total: u32,
+    /// Largest destinations by name.
+    pub destinations: Vec<(Arc<str>, u64)>,
+    /// Gap bytes among what went out.
+    pub gap: u64,
+    /// A contributing flow was seen from the middle on.
+    pub midstream: bool,
+    /// A contributing flow was seen one way only.
+    pub one_way: bool,
+    /// The incident that is open.
+    pub incident: Option<Box<Incident>>,
+}
+
+/// Bytes of one flow that count for a pair.
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution<'a> {
+    /// The flow.
+    pub flow: FlowId,
+    /// Its ends.
+    pub ends: &'a Ends,
+    /// Its names.
+    pub identity: &'a Identity,
+    /// New bytes out that count as upload.
+    pub out: u64,
+    /// New bytes in.
+    pub into: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The flow's gap in the outgoing direction since the last contribution.
+    pub gap: u64,
+    /// It was seen from the middle on.
+    pub midstream: bool,
+    /// It was seen one way only.
+    pub one_way: bool,
+}
+
+impl Pair {
+    /// A pair that begins now.
+    pub fn new(now: Timestamp, window: Span) -> Self {
+        Self {
+            window: Window::new(now, window),
+            seen: (now, now),
+            flows: Vec::new(),
+            flows_total: 0,
+            destinations: Vec::new(),
+            gap: 0,
+            midstream: false,
+            one_way: false,
+            incident: None,
+        }
+    }
+
+    /// Books bytes of a flow.
+    pub fn add(&mut self, part: &Contribution<'_>, now: Timestamp, window: Span) {
+        self.window.advance(now, window);
+        self.window.add(part.out, part.into);
+        if part.out == 0 {
+            return;
+        }
+        if self.flows_total == 0 {
+            self.seen.0 = part.at;
+        }
+        self.seen = (self.seen.0.min(part.at), self.seen.1.max(part.at));
+        self.gap = self.gap.saturating_add(part.gap);
+        self.midstream |= part.midstream;
+        self.one_way |= part.one_way;
+        self.list_flow(part);
+        if let Some(name) = &part.identity.name {
+            self.list_destination(name, part.out);
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.grow(part.out, now);
+        }
+    }
+
+    fn list_flow(&mut self, part: &Contribution<'_>) {
+        if let Some(flow) = self.flows.iter_mut().find(|f| f.flow == part.flow) {
+            flow.up_bytes = flow.up_bytes.saturating_add(part.out);
+            flow.name.clone_from(&part.identity.name);
+            return;
+        }
+        self.flows_total = self.flows_total.saturating_add(1);
+        let new = IncidentFlow {
+            flow: part.flow,
+            ends: *part.ends,
+            name: part.identity.name.clone(),
+            up_bytes: part.out,
+        };
+        if self.flows.len() < MAX_LISTED {
+            self.flows.push(new);
+        } else if let Some(least) = self.flows.iter_mut().min_by_key(|f| f.up_bytes)
+            && least.up_bytes < new.up_bytes
+        {
+            *least = new;
+        }
+    }
+
+    fn list_destination(&mut self, name: &Arc<str>, out: u64) {
+        if let Some((_, bytes)) = self.destinations.iter_mut().find(|(n, _)| n == name) {
+            *bytes = bytes.saturating_add(out);
+        } else if self.destinations.len() < MAX_LISTED {
+            self.destinations.push((Arc::clone(name), out));
+        } else if let Some(least) = self.destinations.iter_mut().min_by_key(|d| d.1)
+            && least.1 < out
+        {
+            *least = (Arc::clone(name), out);
+        }
+    }
+
+    /// Takes back what a flow had booked here before its real name was known.
+    pub fn withdraw(&mut self, flow: FlowId, out: u64) {
+        self.window.withdraw(out);
+        self.flows.retain(|f| f.flow != flow);
+        self.flows_total = self.flows_total.saturating_sub(1);
+    }
+
+    /// The flow is among the contributors of an open incident.
+    pub fn has_alerted(&self, flow: FlowId) -> bool {
+        self.incident.is_some() && self.flows.iter().any(|f| f.flow == flow)
+    }
+}

@@ -1,0 +1,114 @@
+//! AN1511–AN1513, network half: a host sent more to a service within `time_window` than `exfil_volume_threshold`.
+//!
+//! The level is the materiality floor of the kind of service. What was sent is summed over flows that look like
+//! uploads themselves, so that a download beside them hides nothing.
+
+use super::identity::Known;
+use crate::config::DetectConfig;
+use crate::output::{Evidence, Severity};
+use crate::signatures::Category;
+use crate::units::Bytes;
+
+/// Name of the analytic in records.
+pub const NAME: &str = "upload_volume";
+/// Lane of its incidents.
+pub const LANE: &str = "bulk";
+
+/// Names that are not for uploads need this many times the level.
+const ASIDE_FACTOR: u64 = 10;
+/// From this many times the level on an incident is high.
+const HIGH_FACTOR: u64 = 33;
+/// The same for services where anybody may upload.
+const HIGH_RISK_FACTOR: u64 = 10;
+
+/// Suricata signature ids of this analytic: never reused (docs/alerts.md).
+pub fn signature_id(category: Category) -> u32 {
+    match category {
+        Category::CloudStorage | Category::CloudBackup => 15_670_201,
+        Category::ObjectStorage => 15_670_202,
+        Category::FileTransfer | Category::FileHost => 15_670_203,
+        Category::CodeRepository
+        | Category::CiArtifact
+        | Category::PackageRegistry
+        | Category::AiModelHub => 15_670_101,
+        Category::Paste => 15_670_301,
+        Category::Webhook => 15_670_401,
+        Category::MessagingApi => 15_670_402,
+        _ => 15_670_001,
+    }
+}
+
+/// Bytes out that make an incident; `None`: this kind of service never does.
+pub fn threshold(category: Category, aside: bool, config: &DetectConfig) -> Option<u64> {
+    let levels = &config.exfil_volume_threshold;
+    let level = match category {
+        Category::Noise | Category::Doh | Category::SharedCdn => return None,
+        Category::Paste => levels.text,
+        Category::Webhook | Category::MessagingApi => levels.webhook,
+        _ => levels.storage,
+    };
+    let factor = if aside { ASIDE_FACTOR } else { 1 };
+    Some(level.0.saturating_mul(factor).max(1))
+}
+
+/// How grave `out` bytes are.
+pub fn severity(known: &Known, out: u64, threshold: u64, config: &DetectConfig) -> Severity {
+    let calm =
+        matches!(known.sanction, crate::signatures::Sanction::Own | crate::signatures::Sanction::Sanctioned);
+    if calm || !known.weighty {
+        return Severity::Low;
+    }
+    let times = out / threshold.max(1);
+    let ceiling = config.exfil_volume_threshold.ceiling.0;
+    if known.high_risk && out >= ceiling {
+        Severity::Critical
+    } else if times >= HIGH_FACTOR || (known.high_risk && times >= HIGH_RISK_FACTOR) {
+        Severity::High
+    } else {
+        Severity::Medium
+    }
+}
+
+/// Reasons in words and numbers.
+pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &DetectConfig) -> Vec<Evidence> {
+    let score = score(out, threshold);
+    let ratio = out as f64 / into.max(1) as f64;
+    let role = known.class.role;
+    vec![
+        Evidence {
+            name: "volume",
+            value: out as f64,
+            contribution: score,
+            text: format!(
+                "{} out in {}, the level for {} is {}",
+                Bytes(out),
+                config.time_window,
+                known.class.category,
+                Bytes(threshold)
+            ),
+        },
+        Evidence {
+            name: "ratio",
+            value: ratio,
+            contribution: 0.0,
+            text: format!("{} out for {} in over this service", Bytes(out), Bytes(into)),
+        },
+        Evidence {
+            name: "role",
+            value: f64::from(u8::from(known.role.carries_data())),
+            contribution: 0.0,
+            text: if known.role.carries_data() {
+                format!("the name is used for data ({role})")
+            } else {
+                format!(
+                    "the name is not meant for uploads ({role}); its level is {ASIDE_FACTOR} times higher"
+                )
+            },
+        },
+    ]
+}
+
+/// How far above the level, in powers of ten.
+pub fn score(out: u64, threshold: u64) -> f64 {
+    (out.max(1) as f64 / threshold.max(1) as f64).log10()
+}

@@ -1,0 +1,143 @@
+//! The front: batch → clock → decode → fragments → packets, in frame order. One for each merged stream.
+//!
+//! Whoever takes the packets is a [`Sink`]: the one worker that runs inline, or lists for several.
+
+use crate::capture::{Batch, Frame};
+use crate::clock::Clock;
+use crate::counters::FrontCounters;
+use crate::decode::{Decoded, Packet, decode};
+use crate::flow::fragments::Fragments;
+use crate::flow::prefetch::prefetch;
+use crate::units::Timestamp;
+
+/// How many frames ahead the bytes are asked for.
+const AHEAD: usize = 24;
+
+/// Takes what the front gives, in order.
+pub trait Sink<'b> {
+    /// A packet whose bytes lie in the batch.
+    fn lent(&mut self, packet: Packet<'b>);
+    /// A packet put together from fragments: its bytes are gone after the call.
+    fn passing(&mut self, packet: &Packet<'_>);
+    /// The clock has passed a second, before frame `ordinal`.
+    fn tick(&mut self, now: Timestamp, ordinal: u64);
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Front {
+    clock: Clock,
+    fragments: Fragments,
+    counters: FrontCounters,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+impl Front {
+    /// Passes the frames of a batch on.
+    pub fn batch<'b>(&mut self, batch: &'b Batch, sink: &mut impl Sink<'b>) {
+        for (i, slot) in batch.slots.iter().enumerate() {
+            if let Some(next) = batch.slots.get(i + AHEAD)
+                && let Some(byte) = batch.bytes.get(next.offset as usize)
+            {
+                prefetch(byte);
+            }
+            let now = self.clock.advance(slot.at);
+            let ordinal = self.counters.frames;
+            if let Some(second) = self.clock.ticks_due() {
+                self.tick(second, ordinal, sink);
+            }
+            let frame = Frame {
+                at: slot.at,
+                now,
+                ordinal,
+                bytes: batch.frame_bytes(slot),
+                wire_len: slot.wire_len,
+                link: slot.link,
+                vlan: (slot.vlan != u16::MAX).then_some(slot.vlan),
+            };
+            self.counters.frames += 1;
+            self.counters.bytes += u64::from(slot.wire_len);
+            match decode(&frame) {
+                Decoded::Packet(packet) => {
+                    self.counters.decoded += 1;
+                    sink.lent(packet);
+                }
+                Decoded::Skip(why) => skip(&mut self.counters, why as usize, 1),
+                Decoded::Fragment(fragment) => {
+                    let counters = &mut self.counters;
+                    self.fragments
+                        .push(&fragment, &mut |n, decoded| pass(counters, sink, n, decoded, now, ordinal));
+                }
+            }
+        }
+        if let (Some(first), Some(last)) = (batch.slots.first(), batch.slots.last()) {
+            self.first = Some(self.first.map_or(first.at, |f| f.min(first.at)));
+            self.last = Some(self.last.map_or(last.at, |l| l.max(last.at)));
+        }
+    }
+
+    /// The end of the input: fragments that still wait are given as far as they can be.
+    pub fn finish<'b>(&mut self, sink: &mut impl Sink<'b>) {
+        let (now, ordinal, counters) = (self.clock.now(), self.counters.frames, &mut self.counters);
+        self.fragments.drain(&mut |n, decoded| pass(counters, sink, n, decoded, now, ordinal));
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> FrontCounters {
+        FrontCounters {
+            time_back: self.clock.time_back(),
+            time_jump: self.clock.time_jump(),
+            fragments_held: self.fragments.tally().held,
+            ..self.counters.clone()
+        }
+    }
+
+    /// The clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Number of the next frame.
+    pub fn ordinal(&self) -> u64 {
+        self.counters.frames
+    }
+
+    /// Stamps between which the frames lie.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        self.first.zip(self.last)
+    }
+
+    fn tick<'b>(&mut self, second: Timestamp, ordinal: u64, sink: &mut impl Sink<'b>) {
+        let counters = &mut self.counters;
+        self.fragments.expire(second, &mut |n, decoded| pass(counters, sink, n, decoded, second, ordinal));
+        sink.tick(second, ordinal);
+    }
+}
+
+/// What the fragments gave: `frames` of them in one.
+fn pass<'b>(
+    counters: &mut FrontCounters,
+    sink: &mut impl Sink<'b>,
+    frames: u32,
+    decoded: Decoded<'_>,
+    now: Timestamp,
+    ordinal: u64,
+) {
+    match decoded {
+        Decoded::Packet(packet) => {
+            counters.decoded += u64::from(frames);
+            // It is told where it became known: places in the order of tellings must not go back.
+            sink.passing(&Packet { now, ordinal, ..packet });
+        }
+        Decoded::Skip(why) => skip(counters, why as usize, u64::from(frames)),
+        // A fragment of an inner layer that still waits is held, and counted so by the table.
+        Decoded::Fragment(_) => {}
+    }
+}
+
+fn skip(counters: &mut FrontCounters, why: usize, frames: u64) {
+    if let Some(n) = counters.skipped.get_mut(why) {
+        *n += frames;
+    }
+}

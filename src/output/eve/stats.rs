@@ -1,0 +1,92 @@
+//! EVE `stats`: every counter of the sensor, in total and per worker.
+
+use super::super::file::OutputConfig;
+use super::super::json::Json;
+use crate::counters::{FrontCounters, Stats, WorkerCounters};
+use crate::decode::Skip;
+use crate::parse::{GiveUp, NameSource};
+use crate::units::Timestamp;
+
+pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &OutputConfig) {
+    let total = stats.total();
+    j.time("timestamp", at);
+    j.str("event_type", "stats");
+    j.opt_str("host", config.sensor.as_deref());
+    j.object("stats", |j| j.uint("uptime", stats.uptime_secs));
+    j.object("egret", |j| {
+        j.str("version", &config.version);
+        j.str("signatures_version", &config.signatures_version);
+        front(j, &stats.front, total.duplicates);
+        worker(j, &total);
+        j.object("tell", |j| {
+            tell(j, &total);
+            j.uint("late", stats.detect.late);
+        });
+        j.object("detect", |j| {
+            j.uint("pairs", stats.detect.pairs);
+            j.uint("pairs_evicted", stats.detect.pairs_evicted);
+            j.uint("incidents", stats.detect.incidents);
+            j.uint("alerts", stats.detect.alerts);
+            j.object("names", |j| stats.detect.names.iter().for_each(|(source, n)| j.uint(source, *n)));
+        });
+        j.object("output", |j| {
+            j.uint("lines", stats.lines);
+            j.uint("dropped", stats.dropped);
+        });
+        j.array("workers", |j| {
+            for w in &stats.workers {
+                j.item(|j| {
+                    j.object("capture", |j| j.uint("duplicates", w.duplicates));
+                    worker(j, w);
+                    j.object("tell", |j| tell(j, w));
+                });
+            }
+        });
+    });
+}
+
+fn front(j: &mut Json<'_>, f: &FrontCounters, duplicates: u64) {
+    j.object("capture", |j| {
+        j.uint("frames", f.frames);
+        j.uint("bytes", f.bytes);
+        j.uint("kernel_drops", f.kernel_drops);
+        j.uint("freezes", f.freezes);
+        j.uint("duplicates", duplicates);
+        j.uint("time_back", f.time_back);
+        j.uint("time_jump", f.time_jump);
+    });
+    j.object("decode", |j| {
+        j.uint("decoded", f.decoded);
+        j.object("skipped", |j| {
+            for (reason, n) in Skip::ALL.iter().zip(f.skipped) {
+                j.uint(reason.as_str(), n);
+            }
+        });
+        j.uint("fragments_held", f.fragments_held);
+    });
+}
+
+fn worker(j: &mut Json<'_>, w: &WorkerCounters) {
+    j.object("flows", |j| {
+        j.uint("open", w.open);
+        j.uint("opened", w.opened);
+        j.uint("closed", w.closed);
+        j.uint("evicted", w.evicted);
+        j.uint("table", w.table);
+    });
+    j.object("names", |j| {
+        for (source, n) in NameSource::ALL.iter().zip(w.names) {
+            j.uint(source.as_str(), n);
+        }
+        j.object("given_up", |j| {
+            for (reason, n) in GiveUp::ALL.iter().zip(w.given_up) {
+                j.uint(reason.as_str(), n);
+            }
+        });
+    });
+}
+
+fn tell(j: &mut Json<'_>, w: &WorkerCounters) {
+    j.uint("told", w.told);
+    j.uint("thinned", w.thinned);
+}

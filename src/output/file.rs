@@ -1,0 +1,276 @@
+//! The only writer: everything that a run leaves on disk goes through [`Outputs`].
+//!
+//! Each file is buffered and flushed at line borders only, so that every line in it is whole. When the disk is full
+//! the lines that did not fit are counted as dropped, a half-written one is cut off, and the run goes on. A file of
+//! an earlier run with the same name is replaced.
+
+use super::{Format, OUTPUTS, Output, Record};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Bytes held back per file before they are written.
+const BUFFER_LEN: usize = 256 * 1024;
+
+/// What belongs to the sites's own network.
+pub type IsHome = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// What to write and how.
+#[derive(Clone)]
+pub struct OutputConfig {
+    /// Directory, created when it is not there.
+    pub dir: PathBuf,
+    /// Which outputs; see [`kinds`].
+    pub kinds: Vec<&'static Output>,
+    /// Our own EVE record types go to `eve.json` instead of `egret.json`.
+    pub own_types_in_eve: bool,
+    /// Incidents of low severity are `alert` records too.
+    pub low_as_alert: bool,
+    /// Permissions of new files (Unix).
+    pub mode: u32,
+    /// Seed of the Community ID.
+    pub community_id_seed: u16,
+    /// Name of the sensor in every record (`host`); none: left out.
+    pub sensor: Option<String>,
+    /// Capture interface (`in_iface`); none in replay.
+    pub interface: Option<String>,
+    /// Version of Egret.
+    pub version: String,
+    /// Version of the signatures.
+    pub signatures_version: String,
+    /// What is home, for Zeek's `local_resp`; without it only the named home side of a flow is.
+    pub is_home: Option<IsHome>,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("egret-out"),
+            kinds: vec![&super::eve::OUTPUT],
+            own_types_in_eve: false,
+            low_as_alert: false,
+            mode: 0o640,
+            community_id_seed: 0,
+            sensor: None,
+            interface: None,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            signatures_version: "0".to_string(),
+            is_home: None,
+        }
+    }
+}
+
+/// The outputs that a comma-separated list such as `eve,zeek-tsv` names; `none` names none.
+pub fn kinds(list: &str) -> Result<Vec<&'static Output>, String> {
+    let mut found: Vec<&'static Output> = Vec::new();
+    for word in list.split(',').map(str::trim).filter(|w| !w.is_empty() && *w != "none") {
+        let Some(output) = OUTPUTS.iter().find(|o| o.name == word).copied() else {
+            let known: Vec<_> = OUTPUTS.iter().map(|o| o.name).collect();
+            return Err(format!("'{word}' is no output; known are {} and none", known.join(", ")));
+        };
+        if let Some(other) = found.iter().find(|o| o.files.iter().any(|f| output.files.contains(f))) {
+            if other.name == output.name {
+                continue;
+            }
+            return Err(format!(
+                "{} and {} write files of the same names; ask for one of them",
+                other.name, output.name
+            ));
+        }
+        found.push(output);
+    }
+    Ok(found)
+}
+
+/// All outputs of a run.
+pub struct Outputs {
+    formats: Vec<(Box<dyn Format>, Files)>,
+}
+
+impl Outputs {
+    /// Creates the directory and the files. Fails when that is not possible, naming the path.
+    pub fn new(config: &OutputConfig) -> io::Result<Self> {
+        if !config.kinds.is_empty() {
+            fs::create_dir_all(&config.dir).map_err(|e| with_path(&e, &config.dir))?;
+        }
+        let shared = Arc::new(config.clone());
+        let mut formats = Vec::with_capacity(config.kinds.len());
+        for output in &config.kinds {
+            let mut files = Files::new(&shared, output.files);
+            files.forget_earlier();
+            let format = (output.make)(&shared, &mut files)?;
+            formats.push((format, files));
+        }
+        Ok(Self { formats })
+    }
+
+    /// Writes a record to every output that knows its kind.
+    pub fn write(&mut self, record: &Record) {
+        for (format, files) in &mut self.formats {
+            format.write(record, files);
+        }
+    }
+
+    /// Hands all buffered lines to the operating system.
+    pub fn flush(&mut self) {
+        for (_, files) in &mut self.formats {
+            files.flush();
+        }
+    }
+
+    /// Lines written (or still buffered) and lines lost.
+    pub fn counters(&self) -> (u64, u64) {
+        let sum = |f: fn(&Files) -> u64| self.formats.iter().map(|(_, files)| f(files)).sum();
+        let dropped: u64 = sum(|f| f.dropped);
+        (sum(|f| f.lines) - dropped, dropped)
+    }
+
+    /// Writes what is left and says which files there are. Fails when lines were lost, with the first reason; the
+    /// files hold everything else.
+    pub fn finish(mut self) -> io::Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        let mut fault = None;
+        for (format, files) in &mut self.formats {
+            format.finish(files);
+            files.flush();
+            fault = fault.or(files.fault.take());
+            paths.extend(files.open.iter().flatten().map(|f| f.path.clone()));
+        }
+        match fault {
+            Some(e) => Err(e),
+            None => Ok(paths),
+        }
+    }
+}
+
+/// The files of one output: opened at the first line, by number in [`Output::files`].
+pub struct Files {
+    dir: PathBuf,
+    mode: u32,
+    names: &'static [&'static str],
+    open: Vec<Option<LineFile>>,
+    lines: u64,
+    dropped: u64,
+    fault: Option<io::Error>,
+}
+
+struct LineFile {
+    path: PathBuf,
+    file: File,
+    buffer: Vec<u8>,
+    /// Lines in the buffer.
+    waiting: u64,
+    /// Bytes in the file, all of them whole lines.
+    len: u64,
+}
+
+impl Files {
+    fn new(config: &OutputConfig, names: &'static [&'static str]) -> Self {
+        let open = names.iter().map(|_| None).collect();
+        Self { dir: config.dir.clone(), mode: config.mode, names, open, lines: 0, dropped: 0, fault: None }
+    }
+
+    /// Removes what an earlier run has left under our names: a log that this run has no record for must not seem
+    /// to be of this run.
+    fn forget_earlier(&self) {
+        for path in self.names.iter().map(|name| self.dir.join(name)) {
+            if fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
+                // What cannot be removed shows when it is opened.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    /// Opens file number `file` now, even if no line ever comes.
+    pub fn create(&mut self, file: usize) -> io::Result<()> {
+        let (Some(name), Some(slot)) = (self.names.get(file), self.open.get_mut(file)) else { return Ok(()) };
+        if slot.is_none() {
+            let path = self.dir.join(name);
+            *slot = Some(open(&path, self.mode).map_err(|e| with_path(&e, &path))?);
+        }
+        Ok(())
+    }
+
+    /// Whether file number `file` is open.
+    pub fn is_open(&self, file: usize) -> bool {
+        self.open.get(file).is_some_and(Option::is_some)
+    }
+
+    /// Appends one line to file number `file`; `fill` writes it without the line end.
+    pub fn line(&mut self, file: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.lines += 1;
+        self.append(file, 1, fill);
+    }
+
+    /// Appends a line that is no record (a header or footer) and not counted.
+    pub fn remark(&mut self, file: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.append(file, 0, fill);
+    }
+
+    fn append(&mut self, file: usize, count: u64, fill: impl FnOnce(&mut Vec<u8>)) {
+        if let Err(e) = self.create(file) {
+            self.fault.get_or_insert(e);
+        }
+        let Some(Some(open)) = self.open.get_mut(file) else {
+            self.dropped += count;
+            return;
+        };
+        fill(&mut open.buffer);
+        open.buffer.push(b'\n');
+        open.waiting += count;
+        if open.buffer.len() >= BUFFER_LEN {
+            self.flush_one(file);
+        }
+    }
+
+    fn flush(&mut self) {
+        for file in 0..self.open.len() {
+            self.flush_one(file);
+        }
+    }
+
+    fn flush_one(&mut self, file: usize) {
+        let Some(Some(open)) = self.open.get_mut(file) else { return };
+        if let Err(e) = open.flush() {
+            self.dropped += open.waiting;
+            self.fault.get_or_insert_with(|| with_path(&e, &open.path));
+        }
+        open.buffer.clear();
+        open.waiting = 0;
+    }
+}
+
+impl LineFile {
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.file.write_all(&self.buffer);
+        if written.is_ok() {
+            self.len += self.buffer.len() as u64;
+        } else {
+            // The buffer may have gone out in part: back to the last whole line. A pipe cannot, and need not.
+            let _ = self.file.set_len(self.len);
+            let _ = self.file.seek(SeekFrom::Start(self.len));
+        }
+        written
+    }
+}
+
+fn open(path: &std::path::Path, mode: u32) -> io::Result<LineFile> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    if file.metadata()?.is_file() {
+        // The umask may have taken away what the site asked for; other readers depend on it.
+        let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    }
+    let buffer = Vec::with_capacity(BUFFER_LEN + BUFFER_LEN / 8);
+    Ok(LineFile { path: path.to_path_buf(), file, buffer, waiting: 0, len: 0 })
+}
+
+fn with_path(e: &io::Error, path: &std::path::Path) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}

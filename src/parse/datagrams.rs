@@ -1,0 +1,42 @@
+//! The parsers that keep state over the datagrams of a UDP flow, behind one face for the worker.
+
+use super::Outcome;
+use super::dtls::Fragments;
+use super::quic::Initials;
+use crate::units::Direction;
+
+/// What is kept of a UDP flow while its hello is incomplete. Drop it at [`Outcome::Done`] or `Nothing`.
+pub enum Starts {
+    /// QUIC.
+    Quic(Box<Initials>),
+    /// DTLS.
+    Dtls(Box<Fragments>),
+}
+
+impl Starts {
+    /// State for a flow whose first bytes look like a protocol that carries a name; `None`, in a few nanoseconds,
+    /// for all other UDP. Then call [`Self::datagram`] with this same datagram.
+    pub fn begin(datagram: &[u8]) -> Option<Self> {
+        let first = *datagram.first()?;
+        if first == 22 && Fragments::looks_like(datagram) {
+            return Some(Self::Dtls(Box::default()));
+        }
+        Initials::looks_like(datagram).then(|| Self::Quic(Box::default()))
+    }
+
+    /// Takes the next datagram of the flow, in whichever direction it went.
+    pub fn datagram(&mut self, from: Direction, datagram: &[u8]) -> Outcome {
+        match self {
+            Self::Quic(initials) => initials.datagram(from, datagram),
+            Self::Dtls(fragments) => fragments.datagram(from, datagram),
+        }
+    }
+
+    /// The best there is, when the flow ends or room is needed.
+    pub fn finish(&mut self) -> Outcome {
+        match self {
+            Self::Quic(initials) => initials.finish(),
+            Self::Dtls(fragments) => fragments.finish(),
+        }
+    }
+}

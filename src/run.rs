@@ -1,0 +1,208 @@
+//! Puts the rooms together: the only place with threads and channels.
+//!
+//! With one worker everything runs inline, in one thread. With more, the reader stamps, decodes and deals the packets
+//! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
+//! records. Both ways run the same `Worker` and `Detector` and give the same records.
+
+mod merge;
+mod shards;
+
+use crate::capture::replay::Replay;
+use crate::capture::{Batch, Fault, Source};
+use crate::config::Config;
+use crate::counters::{Stats, WorkerCounters};
+use crate::decode::Packet;
+use crate::detect::Detector;
+use crate::front::{Front, Sink};
+use crate::output::file::Outputs;
+use crate::output::{Record, RunSummary};
+use crate::signatures::Catalogue;
+use crate::units::{Both, Timestamp};
+use crate::worker::{Worker, WorkerConfig};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Packets handed to the worker at a time.
+const HANDED: usize = 256;
+/// Rows in the table of uploads.
+const UPLOAD_ROWS: usize = 20;
+
+/// Why a run could not be made.
+#[derive(Debug)]
+pub enum Error {
+    /// The output directory cannot be used.
+    Output(std::io::Error),
+    /// A thread died: a bug of ours.
+    Thread(&'static str),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(e) => write!(f, "{e}"),
+            Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
+        }
+    }
+}
+
+/// Called now and then with bytes read and expected.
+pub type Progress<'p> = &'p mut dyn FnMut(u64, Option<u64>);
+
+/// What a run needs beside its source.
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// Services and site policy.
+    pub catalogue: Arc<Catalogue>,
+    /// Where records go.
+    pub outputs: Outputs,
+}
+
+impl Setup {
+    fn worker_config(&self) -> WorkerConfig {
+        let (config, workers) = (&self.config, self.config.workers.max(1));
+        WorkerConfig {
+            seed: config.seed,
+            flows: (config.flows.table / workers).max(1),
+            timeouts: config.flows.timeouts,
+            report_every: config.flows.report_every,
+        }
+    }
+
+    fn detector(&self) -> Detector {
+        let c = &self.config;
+        Detector::new(c.detect.clone(), &c.sensor, c.seed, c.home_net.clone(), Arc::clone(&self.catalogue))
+    }
+}
+
+/// Replays capture files.
+pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
+    run(setup, &mut Replay::open(paths), progress)
+}
+
+/// Runs a source to its end.
+pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<RunSummary, Error> {
+    let began = Instant::now();
+    let mut end = if setup.config.workers > 1 {
+        shards::run(setup, source, progress)?
+    } else {
+        inline(setup, source, progress)
+    };
+    end.outputs_finished(source.faults(), began)
+}
+
+/// Everything in this thread.
+fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> End {
+    let mut front = Front::default();
+    let mut worker = Worker::new(setup.worker_config());
+    let mut detector = setup.detector();
+    let mut batch = Batch::default();
+    while source.fill(&mut batch) {
+        let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
+        front.batch(&batch, &mut sink);
+        sink.hand_over();
+        hear(&mut worker, &mut detector, &mut setup.outputs);
+        let (read, of) = source.progress();
+        progress(read, of);
+    }
+    let mut sink = Inline { worker: &mut worker, packets: Vec::new() };
+    front.finish(&mut sink);
+    sink.hand_over();
+    worker.finish(front.now(), u64::MAX);
+    hear(&mut worker, &mut detector, &mut setup.outputs);
+    detector.finish(front.now());
+    write(&mut setup.outputs, detector.take_records());
+    End { front, workers: vec![worker.counters()], detector, outputs: Some(setup.outputs) }
+}
+
+fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
+    if !worker.has_told() {
+        return;
+    }
+    for told in worker.take_told() {
+        detector.observe(told);
+    }
+    write(outputs, detector.take_records());
+}
+
+fn write(outputs: &mut Outputs, records: Vec<Record>) {
+    for record in records {
+        outputs.write(&record);
+    }
+}
+
+/// Hands packets to the worker in the same thread.
+struct Inline<'w, 'b> {
+    worker: &'w mut Worker,
+    packets: Vec<Packet<'b>>,
+}
+
+impl Inline<'_, '_> {
+    fn hand_over(&mut self) {
+        self.worker.packets(&self.packets);
+        self.packets.clear();
+    }
+}
+
+impl<'b> Sink<'b> for Inline<'_, 'b> {
+    fn lent(&mut self, packet: Packet<'b>) {
+        self.packets.push(packet);
+        if self.packets.len() == HANDED {
+            self.hand_over();
+        }
+    }
+
+    fn passing(&mut self, packet: &Packet<'_>) {
+        self.hand_over();
+        self.worker.packets(std::slice::from_ref(packet));
+    }
+
+    fn tick(&mut self, now: Timestamp, ordinal: u64) {
+        self.hand_over();
+        self.worker.tick(now, ordinal);
+    }
+}
+
+/// What is left when the last frame has been dealt with.
+struct End {
+    front: Front,
+    workers: Vec<WorkerCounters>,
+    detector: Detector,
+    /// Taken when the files are finished.
+    outputs: Option<Outputs>,
+}
+
+impl End {
+    /// Writes the last `stats`, ends the files, sums up.
+    fn outputs_finished(&mut self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
+        let span = self.front.span();
+        let mut outputs = self.outputs.take().ok_or(Error::Thread("writer"))?;
+        let (lines, dropped) = outputs.counters();
+        let stats = Stats {
+            uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
+            front: self.front.counters(),
+            workers: std::mem::take(&mut self.workers),
+            detect: self.detector.counters(),
+            lines,
+            dropped,
+        };
+        let now = if stats.front.frames > 0 { self.front.now() } else { Timestamp::default() };
+        outputs.write(&Record::Stats(Box::new(stats.clone()), now));
+        let files = outputs.finish().map_err(Error::Output)?;
+        let totals = self.detector.totals();
+        Ok(RunSummary {
+            stats,
+            span,
+            uploads: totals.largest(UPLOAD_ROWS),
+            incidents: totals.incidents.clone(),
+            home_bytes: Both { up: totals.home.0, down: totals.home.1 },
+            flows_by_side: totals.flows,
+            learned_home: self.detector.home().learned().iter().map(ToString::to_string).collect(),
+            wall_secs: began.elapsed().as_secs_f64(),
+            files,
+            faults: faults.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
