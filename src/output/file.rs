@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Bytes held back per file before they are written.
 const BUFFER_LEN: usize = 256 * 1024;
 
-/// What belongs to the sites's own network.
+/// What belongs to the site's own network.
 pub type IsHome = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// What to write and how.
@@ -273,4 +273,115 @@ fn open(path: &std::path::Path, mode: u32) -> io::Result<LineFile> {
 
 fn with_path(e: &io::Error, path: &std::path::Path) -> io::Error {
     io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    fn config(name: &str, list: &str) -> OutputConfig {
+        let dir = std::env::temp_dir().join(format!("egret-file-{name}-{}", std::process::id()));
+        OutputConfig { dir, kinds: kinds(list).unwrap_or_default(), ..OutputConfig::default() }
+    }
+
+    #[test]
+    fn lists_of_outputs() {
+        let names = |list| kinds(list).map(|k| k.iter().map(|o| o.name).collect::<Vec<_>>());
+        assert_eq!(names("eve, zeek-tsv"), Ok(vec!["eve", "zeek-tsv"]));
+        assert_eq!(names("none"), Ok(vec![]));
+        assert_eq!(names("eve,eve"), Ok(vec!["eve"]));
+        assert!(names("zeek-tsv,zeek-json").is_err_and(|e| e.contains("same names")));
+        assert!(names("csv").is_err_and(|e| e.contains("eve, zeek-tsv, zeek-json and none")));
+    }
+
+    #[test]
+    fn eve_files_are_there_even_without_a_record() -> io::Result<()> {
+        let config = config("empty", "eve");
+        let paths = Outputs::new(&config)?.finish()?;
+        assert_eq!(paths, [config.dir.join("eve.json"), config.dir.join("egret.json")]);
+        assert_eq!(fs::read(&paths[0])?, b"");
+        fs::remove_dir_all(&config.dir)
+    }
+
+    #[test]
+    fn nothing_asked_for_leaves_no_directory() -> io::Result<()> {
+        let config = config("none", "none");
+        let mut outputs = Outputs::new(&config)?;
+        outputs.write(&samples::flow());
+        assert_eq!((outputs.counters(), outputs.finish()?), ((0, 0), vec![]));
+        assert!(!config.dir.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn an_earlier_run_is_replaced() -> io::Result<()> {
+        let config = config("again", "zeek-tsv");
+        fs::create_dir_all(&config.dir)?;
+        for name in ["conn.log", "ssl.log", "mine.log"] {
+            fs::write(config.dir.join(name), "old")?;
+        }
+        let mut outputs = Outputs::new(&config)?;
+        outputs.write(&samples::flow());
+        outputs.finish()?;
+        assert!(fs::read_to_string(config.dir.join("conn.log"))?.starts_with("#separator"));
+        assert!(!config.dir.join("ssl.log").exists());
+        assert_eq!(fs::read_to_string(config.dir.join("mine.log"))?, "old");
+        fs::remove_dir_all(&config.dir)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_those_asked_for() -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let config = OutputConfig { mode: 0o604, ..config("mode", "eve") };
+        for path in Outputs::new(&config)?.finish()? {
+            assert_eq!(fs::metadata(path)?.permissions().mode() & 0o777, 0o604);
+        }
+        fs::remove_dir_all(&config.dir)
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() -> io::Result<()> {
+        let config = config("blocked", "eve");
+        fs::create_dir_all(config.dir.join("eve.json"))?;
+        let message = Outputs::new(&config).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains("eve.json"), "{message}");
+        fs::remove_dir_all(&config.dir)
+    }
+
+    /// `/dev/full` fails every write as a full disk does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_costs_lines_and_nothing_else() -> io::Result<()> {
+        let config = config("full", "eve");
+        fs::create_dir_all(&config.dir)?;
+        std::os::unix::fs::symlink("/dev/full", config.dir.join("eve.json"))?;
+        let mut outputs = Outputs::new(&config)?;
+        for _ in 0..1_000 {
+            outputs.write(&samples::flow());
+        }
+        outputs.write(&samples::flow_update());
+        outputs.flush();
+        assert_eq!(outputs.counters(), (1, 1_000));
+        let message = outputs.finish().err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains("eve.json"), "{message}");
+        assert_eq!(fs::read_to_string(config.dir.join("egret.json"))?.lines().count(), 1);
+        fs::remove_dir_all(&config.dir)
+    }
+
+    #[test]
+    fn long_runs_come_out_whole() -> io::Result<()> {
+        let config = config("long", "eve");
+        let mut outputs = Outputs::new(&config)?;
+        for _ in 0..2_000 {
+            outputs.write(&samples::flow());
+        }
+        outputs.finish()?;
+        let text = fs::read_to_string(config.dir.join("eve.json"))?;
+        assert!(text.len() > 2 * BUFFER_LEN && text.ends_with("}\n"));
+        assert!(text.lines().all(|l| l.starts_with('{') && l.ends_with('}')));
+        assert_eq!(text.lines().count(), 2_000);
+        fs::remove_dir_all(&config.dir)
+    }
 }

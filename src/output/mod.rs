@@ -3,9 +3,11 @@
 //! A [`Record`] is complete in itself: whoever writes it needs no table, no catalogue and no clock.
 
 pub mod eve;
+pub mod fields;
 pub mod file;
 pub mod ids;
 pub mod json;
+pub mod report;
 #[cfg(test)]
 mod samples;
 pub mod stamp;

@@ -83,6 +83,7 @@ pub(super) fn tls_facts() -> Facts {
         resumed: true,
         certificate: Some(Box::new(certificate)),
         cut: false,
+        ..TlsFacts::default()
     };
     let name = Some(("content.dropboxapi.com".into(), NameSource::Sni));
     Facts { app: AppProto::Tls, name, tls: Some(Box::new(tls)), ..Facts::default() }
@@ -97,6 +98,7 @@ pub(super) fn http_facts() -> Facts {
         status: Some(201),
         request_bytes: Some(12_345),
         client: Some([192, 0, 2, 7].into()),
+        ..HttpFacts::default()
     };
     Facts { app: AppProto::Http, http: Some(Box::new(http)), ..Facts::default() }
 }

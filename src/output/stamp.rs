@@ -56,6 +56,11 @@ impl Clock {
         (1_000..3_000).contains(&year).then(|| self.seconds(secs, b'T', b':', out))
     }
 
+    /// `2026-01-31 23:59:59`, for people.
+    pub fn people(&mut self, at: Timestamp, out: &mut Vec<u8>) {
+        self.seconds(at.secs(), b' ', b':', out);
+    }
+
     /// `2026-01-31-23-59-59`, as Zeek's `#open` and `#close` have it.
     pub fn zeek(&mut self, at: Timestamp, out: &mut Vec<u8>) {
         self.seconds(at.secs(), b'-', b'-', out);

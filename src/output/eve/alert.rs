@@ -44,7 +44,7 @@ fn suricata(j: &mut Json<'_>, record: &IncidentRecord) {
         j.uint("gid", GID);
         j.uint("signature_id", u64::from(record.signature_id));
         j.uint("rev", 1);
-        if record.severity == Severity::Critical {
+        if record.severity == Severity::Critical && !record.signature.contains("[critical]") {
             j.str("signature", &format!("[critical] {}", record.signature));
         } else {
             j.str("signature", &record.signature);
