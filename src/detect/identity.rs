@@ -63,6 +63,12 @@ impl Namer {
         known
     }
 
+    /// The service that owns an address alone.
+    pub fn by_address(&self, ip: IpAddr, host: Option<IpAddr>) -> Option<Arc<Known>> {
+        let id = self.catalogue.by_address(ip)?;
+        Some(Arc::new(self.known(id, Role::Mixed, None, true, host.filter(|_| self.by_host))))
+    }
+
     /// The catalogue in use.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue

@@ -3,6 +3,7 @@
 //! It names a flow (its own name first), classifies the name, books the flow's bytes to the pair of home host and
 //! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
 
+pub mod dns;
 pub mod home;
 pub mod identity;
 mod incidents;
@@ -65,6 +66,7 @@ pub struct Detector {
     seed: u64,
     home: Home,
     namer: Namer,
+    resolved: dns::Resolved,
     flows: Map<FlowId, OpenFlow>,
     pairs: Map<PairKey, Pair>,
     /// Pairs with an open incident, in the order they were opened.
@@ -90,6 +92,7 @@ impl Detector {
             seed,
             home: Home::new(home_net),
             namer: Namer::new(catalogue),
+            resolved: dns::Resolved::default(),
             flows: Map::default(),
             pairs: Map::default(),
             open: Vec::new(),
@@ -112,8 +115,11 @@ impl Detector {
                 }
             }
             Telling::Delta(delta) => self.delta(&delta, now),
-            Telling::Dns(answer) => self.records.push(Record::Dns(answer)),
-            Telling::Summary(summary) => self.summary(summary),
+            Telling::Dns(answer) => {
+                self.resolved.learn(&answer, now);
+                self.records.push(Record::Dns(answer));
+            }
+            Telling::Summary(summary) => self.summary(summary, now),
         }
     }
 
@@ -144,31 +150,52 @@ impl Detector {
 
     /// The parsers know more about a flow.
     fn named(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: &Facts, path: Path, now: Timestamp) {
-        let named = facts.name.as_ref();
-        // The outer name of an encrypted hello is the front's, never the destination's.
-        let service_name = named.filter(|(_, source)| *source != NameSource::EchOuterSni);
-        let host = self.home_host(&ends);
-        let known = service_name.and_then(|(name, _)| self.namer.classify(name, host));
-        if self.home.sides(&ends, false) == Sides::Transit {
+        let mut identity = Identity {
+            name: facts.name.as_ref().map(|(name, _)| Arc::from(&**name)),
+            source: facts.name.as_ref().map(|(_, source)| *source),
+            confidence: facts.name.as_ref().map_or(0.0, |(_, source)| confidence(*source)),
+            ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
+            ..Identity::default()
+        };
+        let known = self.classify(&ends, &mut identity, now);
+        let sides = self.home.sides(&ends, known.is_some());
+        identity.host = Self::host_of(&ends, sides, &path);
+        if sides == Sides::Transit {
             self.home.learn(&ends, known.as_ref().map(|k| k.service.index() as u64));
         }
-        let sides = self.home.sides(&ends, known.is_some());
-        let mut identity = Identity {
-            name: named.map(|(name, _)| Arc::from(&**name)),
-            source: named.map(|(_, source)| *source),
-            confidence: named.map_or(0.0, |(_, source)| confidence(*source)),
-            ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
-            class: known.as_ref().map(|k| Arc::clone(&k.class)),
-            originator_home: self.home.contains(ends.originator),
-            host: None,
-        };
-        identity.host = Self::host_of(&ends, sides, &path);
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         (open.ends, open.identity, open.known, open.sides, open.path) = (ends, identity, known, sides, path);
         if moved {
             self.rebook(flow, at, now);
         }
+    }
+
+    /// Finds the service of a flow. A flow with no name of its own takes the one that its client was told by DNS,
+    /// else the service that owns the address. The outer name of an encrypted hello is the front's, never the
+    /// destination's: it stays in the record unless something better is known.
+    fn classify(&mut self, ends: &Ends, identity: &mut Identity, now: Timestamp) -> Option<Arc<Known>> {
+        identity.originator_home = self.home.contains(ends.originator);
+        let host = self.home_host(ends);
+        let own = identity.source.is_some_and(|s| s != NameSource::EchOuterSni);
+        if !own && let Some((told, only)) = self.resolved.name(ends.originator, ends.responder, now) {
+            identity.name = Some(Arc::clone(&told.name));
+            identity.source = Some(NameSource::Dns);
+            identity.confidence = confidence(NameSource::Dns) * if only { 1.0 } else { 0.7 };
+        }
+        let named = identity.source.is_some_and(|s| s != NameSource::EchOuterSni);
+        let known = if named {
+            identity.name.as_ref().and_then(|name| self.namer.classify(name, host))
+        } else {
+            let known = self.namer.by_address(ends.responder, host);
+            if known.is_some() && identity.source.is_none() {
+                identity.source = Some(NameSource::Address);
+                identity.confidence = confidence(NameSource::Address);
+            }
+            known
+        };
+        identity.class = known.as_ref().map(|k| Arc::clone(&k.class));
+        known
     }
 
     /// Bytes that were booked before the name was known, or under another, move to where they belong.
@@ -185,10 +212,11 @@ impl Detector {
     }
 
     fn delta(&mut self, delta: &FlowDelta, now: Timestamp) {
-        let open = self.flows.entry(delta.flow).or_insert_with(|| {
-            let sides = self.home.sides(&delta.ends, false);
-            OpenFlow::new(delta.ends, sides)
-        });
+        if !self.flows.contains_key(&delta.flow) {
+            let open = self.unnamed(delta.ends, now);
+            self.flows.insert(delta.flow, open);
+        }
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
         let Sides::Out(direction) = open.sides else { return };
         let (out, into) = match direction {
@@ -199,6 +227,15 @@ impl Detector {
         let new_gap = gap.saturating_sub(open.gap);
         open.gap = open.gap.max(gap);
         self.book(delta.flow, (out, into), into, new_gap, delta.last, now);
+    }
+
+    /// A flow that the parsers have said nothing of.
+    fn unnamed(&mut self, ends: Ends, now: Timestamp) -> OpenFlow {
+        let mut identity = Identity::default();
+        let known = self.classify(&ends, &mut identity, now);
+        let sides = self.home.sides(&ends, known.is_some());
+        identity.host = Self::host_of(&ends, sides, &Path::default());
+        OpenFlow { identity, known, ..OpenFlow::new(ends, sides) }
     }
 
     /// Adds bytes to a flow and books to its pair what is new and counts as upload.
@@ -242,16 +279,12 @@ impl Detector {
         self.records.push(Record::Facts(Box::new(record)));
     }
 
-    fn summary(&mut self, summary: Box<FlowSummary>) {
+    fn summary(&mut self, summary: Box<FlowSummary>, now: Timestamp) {
         let flow = summary.flow;
         let ended = summary.end.is_some();
         let open = if ended { self.flows.remove(&flow) } else { self.flows.get(&flow).cloned() };
-        let open = open.unwrap_or_else(|| {
-            let sides = self.home.sides(&summary.ends, false);
-            OpenFlow::new(summary.ends, sides)
-        });
+        let open = open.unwrap_or_else(|| self.unnamed(summary.ends, now));
         let mut identity = open.identity;
-        identity.originator_home = self.home.contains(summary.ends.originator);
         if identity.host.is_none() {
             identity.host = Self::host_of(&summary.ends, open.sides, &summary.path);
         }

@@ -9,7 +9,7 @@ use super::sequence::Holes;
 use super::starts::Starts;
 use crate::decode::Path;
 use crate::observe::Counts;
-use crate::parse::Facts;
+use crate::parse::{Facts, datagrams};
 use crate::units::Timestamp;
 use std::sync::Arc;
 
@@ -169,7 +169,6 @@ impl Seen {
 }
 
 /// The part of a flow that most packets do not touch.
-#[derive(Debug)]
 pub struct Cold {
     /// First stamp.
     pub first: Timestamp,
@@ -181,8 +180,12 @@ pub struct Cold {
     pub sides: [ColdSide; 2],
     /// Holes per side, boxed on first disorder.
     pub holes: [Option<Box<Holes>>; 2],
-    /// Starts of both directions while the parsers want them.
+    /// Starts of both directions of a TCP flow while the parsers want them.
     pub starts: Option<Box<Starts>>,
+    /// State over the datagrams of a UDP flow while the parsers want them.
+    pub datagrams: Option<datagrams::Starts>,
+    /// Datagrams that the parsers have seen.
+    pub datagrams_seen: u8,
     /// What the parsers found.
     pub facts: Option<Arc<Facts>>,
     /// Totals at the last report of the open flow.
@@ -231,6 +234,16 @@ impl<K: Key> Flow<K> {
 }
 
 impl Cold {
+    /// The client turned out to be the other side: turns the flow round.
+    pub fn turn_round(&mut self) {
+        self.originator = self.originator.other();
+        let mut place = 0;
+        while self.history >> place != 0 && place < 60 {
+            self.history ^= 16 << place;
+            place += 5;
+        }
+    }
+
     /// Notes the first occurrence of an event of `side` for the history.
     pub fn note(&mut self, side: Side, bit: u8) {
         let seen = &mut self.sides[side.index()].seen;

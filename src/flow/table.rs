@@ -24,7 +24,6 @@ impl Default for Timeouts {
 }
 
 /// Flows of one address family.
-#[derive(Debug)]
 pub struct Table<K> {
     flows: HashTable<Flow<K>>,
     cold: Vec<Option<Box<Cold>>>,

@@ -125,6 +125,8 @@ fn cold_of(side: Side, packet: &Packet<'_>) -> Cold {
         sides: [ColdSide::default(); 2],
         holes: [None, None],
         starts: tcp.then(|| Box::new(Starts::default())),
+        datagrams: None,
+        datagrams_seen: 0,
         facts: None,
         at_report: None,
         history: 0,

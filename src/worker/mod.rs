@@ -7,6 +7,7 @@ mod life;
 mod naming;
 mod tcp;
 mod tell;
+mod udp;
 
 use crate::counters::WorkerCounters;
 use crate::decode::{Packet, Pair, Transport};
@@ -95,7 +96,6 @@ pub(crate) struct Context {
 }
 
 /// Flow tables of one shard and all that happens to them.
-#[derive(Debug)]
 pub struct Worker {
     v4: Table<KeyV4>,
     v6: Table<KeyV6>,

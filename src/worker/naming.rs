@@ -4,7 +4,7 @@ use super::{AnyKey, Context, START_POOL_BYTES, Waiting};
 use crate::decode::Packet;
 use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
-use crate::flow::record::{Cold, Flag, Flow, Seen};
+use crate::flow::record::{Cold, Flag, Flow};
 use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
 use crate::observe::Telling;
 use crate::parse::{self, AppProto, Facts, Outcome, Talk};
@@ -41,20 +41,6 @@ impl Context {
         }
     }
 
-    /// A UDP datagram.
-    pub(crate) fn udp<K: Key + Into<AnyKey>>(
-        &mut self,
-        flow: &mut Flow<K>,
-        cold: &mut Cold,
-        side: Side,
-        packet: &Packet<'_>,
-    ) {
-        flow.hot.sides[side.index()].payload += packet.payload_len;
-        cold.note(side, Seen::DATA);
-        flow.hot.set(Flag::PLAIN[side.index()], true);
-        flow.hot.set(Flag::NAMING, false);
-    }
-
     /// Called when a flow ends: what the parsers make of what there is.
     pub(crate) fn last_words<K: Key>(
         &mut self,
@@ -63,9 +49,15 @@ impl Context {
         now: Timestamp,
         turn: &mut Turn,
     ) {
-        if flow.hot.has(Flag::NAMING) && cold.starts.is_some() {
+        if !flow.hot.has(Flag::NAMING) {
+            return;
+        }
+        if cold.starts.is_some() {
             self.ask(flow, cold, now, true, turn);
             self.release(flow, cold);
+        } else if let Some(mut datagrams) = cold.datagrams.take() {
+            let outcome = datagrams.finish();
+            self.heard(flow, cold, outcome, now, true, turn);
         }
     }
 
@@ -87,7 +79,21 @@ impl Context {
             transport: flow.key.transport(),
             ports: Both { up: ends.originator_port, down: ends.responder_port },
         };
-        match parse::parse(&talk) {
+        let outcome = parse::parse(&talk);
+        self.heard(flow, cold, outcome, now, last, turn);
+    }
+
+    /// What the parsers said.
+    pub(crate) fn heard<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        outcome: Outcome,
+        now: Timestamp,
+        last: bool,
+        turn: &mut Turn,
+    ) {
+        match outcome {
             Outcome::More if last => self.settle_facts(flow, cold, now, turn),
             Outcome::More => {}
             Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
@@ -123,6 +129,9 @@ impl Context {
             && let Some(n) = self.counters.names.get_mut(*source as usize)
         {
             *n += 1;
+        }
+        if facts.client_is_responder && cold.isn == [None, None] && cold.facts.is_none() {
+            cold.turn_round();
         }
         if facts.app == AppProto::Tls && !flow.hot.has(Flag::TLS) {
             follow(flow, cold, &facts);
@@ -171,6 +180,7 @@ impl Context {
         if let Some(starts) = cold.starts.take() {
             self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
         }
+        cold.datagrams = None;
         flow.hot.set(Flag::NAMING, false);
     }
 }
