@@ -18,6 +18,7 @@
 pub mod bytes;
 pub mod counters;
 pub mod net;
+pub(crate) mod strict;
 pub mod units;
 
 pub mod capture;
