@@ -44,7 +44,6 @@ use super::site::{Allow, Budget, Globs, Standing};
 use super::tools::known_service;
 use super::{Catalogue, Service, ServiceId};
 use crate::net::{Cidr, Nets};
-use crate::strict::shown;
 use crate::strict::{Findings, Keys, Source, Text, shown};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
