@@ -111,7 +111,7 @@ impl Detector {
             Telling::Named { flow, ends, at, facts, complete, path } => {
                 self.named(flow, ends, at, &facts, path, now);
                 if complete {
-                    self.log_facts(flow, ends, at, facts, path);
+                    self.log_facts(flow, ends, at, &facts, path);
                 }
             }
             Telling::Delta(delta) => self.delta(&delta, now),
@@ -271,7 +271,7 @@ impl Detector {
 
     /// Records of hellos and requests. TLS inside a proxied connection, and a hello that was asked for again, get
     /// records of their own.
-    fn log_facts(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: Arc<Facts>, path: Path) {
+    fn log_facts(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: &Arc<Facts>, path: Path) {
         let identity = self.flows.get(&flow).map(|f| f.identity.clone()).unwrap_or_default();
         let mut log = |facts: Arc<Facts>| {
             let record = FactsRecord { flow, ends, at, facts, identity: identity.clone(), path };
@@ -279,7 +279,7 @@ impl Detector {
         };
         let hello = matches!(facts.app, AppProto::Tls | AppProto::Quic | AppProto::Dtls);
         if hello || facts.app == AppProto::Http {
-            log(Arc::clone(&facts));
+            log(Arc::clone(facts));
         }
         if let Some(tls) = &facts.tls {
             let own = |tls: &TlsFacts| {
@@ -287,7 +287,7 @@ impl Detector {
                     app: AppProto::Tls,
                     tls: Some(Box::new(tls.clone())),
                     http: None,
-                    ..(*facts).clone()
+                    ..(**facts).clone()
                 })
             };
             if !hello {
