@@ -4,7 +4,7 @@ use egret::capture::{Batch, Frame, Replay, Source};
 use egret::decode::{self, Decoded, Pair, Transport};
 use egret::flow::fragments::Fragments;
 use egret::parse::datagrams::Starts;
-use egret::parse::{self, Facts, Outcome, Talk};
+use egret::parse::{self, Ech, Facts, NameSource, Outcome, Talk};
 use egret::units::{Both, Direction};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -130,11 +130,14 @@ fn tcp_facts(packets: &[Packet]) -> HashMap<Key, Vec<Facts>> {
     out
 }
 
+/// A UDP flow: who began it, the parser's state, whether it has said all.
+type Datagrams = (Origin, Option<Starts>, bool);
+
 fn udp_facts(packets: &[Packet], out: &mut HashMap<Key, Vec<Facts>>) {
-    let mut flows: HashMap<Key, (Origin, Option<Starts>)> = HashMap::new();
-    let mut keep = |k: Key, outcome: Outcome| match outcome {
+    let mut flows: HashMap<Key, Datagrams> = HashMap::new();
+    let mut keep = |k: &Key, outcome: Outcome| match outcome {
         Outcome::Done(facts) => {
-            out.entry(k).or_default().push(*facts);
+            out.entry(k.clone()).or_default().push(*facts);
             true
         }
         Outcome::Nothing(_) => true,
@@ -142,20 +145,21 @@ fn udp_facts(packets: &[Packet], out: &mut HashMap<Key, Vec<Facts>>) {
     };
     for p in packets.iter().filter(|p| p.tcp.is_none()) {
         let k = key(false, p.from.clone(), p.to.clone());
-        let (originator, state) = flows.entry(k.clone()).or_insert_with(|| (p.from.clone(), None));
+        let (originator, state, settled) =
+            flows.entry(k.clone()).or_insert_with(|| (p.from.clone(), None, false));
+        if *settled {
+            continue;
+        }
         if state.is_none() {
             *state = Starts::begin(&p.payload);
         }
         let Some(starts) = state else { continue };
         let from = if *originator == p.from { Direction::Up } else { Direction::Down };
-        let settled = keep(k, starts.datagram(from, &p.payload));
-        if settled {
-            *state = None;
-        }
+        *settled = keep(&k, starts.datagram(from, &p.payload));
     }
-    for (k, (_, state)) in flows {
-        if let Some(mut state) = state {
-            keep(k, state.finish());
+    for (k, (_, state, settled)) in flows {
+        if let Some(mut state) = state.filter(|_| !settled) {
+            keep(&k, state.finish());
         }
     }
 }
@@ -365,4 +369,32 @@ fn names_of_real_captures() {
         let floor = floors.iter().find(|f| f.0 == *area).map_or(0.0, |f| f.1);
         assert!(percent >= floor, "{area} {percent} below {floor}");
     }
+}
+
+/// All captures with an encrypted hello: two of them are real (to Cloudflare's public name, and Firefox's old ESNI,
+/// which sends no name at all); every other is grease and keeps its own name.
+#[test]
+fn encrypted_hellos() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/captures");
+    let mut list = Vec::new();
+    oracles(&root, &mut list);
+    let (mut real, mut grease) = (0, 0);
+    for path in list {
+        let text = std::fs::read_to_string(&path).unwrap();
+        if !text.contains("\"ech_ext\": true") && !text.contains("\"esni_ext\": true") {
+            continue;
+        }
+        let packets = packets(&capture_of(&path).unwrap());
+        let mut found = tcp_facts(&packets);
+        udp_facts(&packets, &mut found);
+        for facts in found.values().flatten() {
+            let Some(tls) = facts.tls.as_ref().filter(|t| t.ech != Ech::None) else { continue };
+            let outer = tls.sni.as_deref() == Some("cloudflare-ech.com");
+            assert_eq!(tls.ech == Ech::RealLikely, outer || tls.sni.is_none(), "{path:?} {:?}", tls.sni);
+            let source = facts.name.as_ref().map(|n| n.1);
+            assert_eq!(source == Some(NameSource::EchOuterSni), outer, "{path:?} {:?}", facts.name);
+            if tls.ech == Ech::RealLikely { real += 1 } else { grease += 1 }
+        }
+    }
+    println!("{real} real, {grease} grease or undecided");
 }
