@@ -169,8 +169,8 @@ impl Default for FlowConfig {
 pub struct OutputConfig {
     /// Where the files go.
     pub dir: PathBuf,
-    /// Which logs are written.
-    pub kinds: Vec<LogKind>,
+    /// Which logs are written, by their names in [`crate::output::OUTPUTS`].
+    pub kinds: Vec<&'static str>,
     /// `flow_update` and `incident` records stand in `eve.json` too.
     pub own_types_in_eve: bool,
     /// Incidents of low severity are written as alerts too.
@@ -189,7 +189,7 @@ impl Default for OutputConfig {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("egret-out"),
-            kinds: vec![LogKind::Eve],
+            kinds: vec!["eve"],
             own_types_in_eve: false,
             low_as_alert: false,
             mode: 0o640,
@@ -197,54 +197,6 @@ impl Default for OutputConfig {
             keep_days: 30,
             max_bytes: None,
         }
-    }
-}
-
-/// A form of logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum LogKind {
-    /// Suricata EVE JSON.
-    Eve,
-    /// Zeek, tab-separated.
-    ZeekTsv,
-    /// Zeek, JSON.
-    ZeekJson,
-}
-
-impl LogKind {
-    /// Every form, in the order of the help text.
-    pub const ALL: [Self; 3] = [Self::Eve, Self::ZeekTsv, Self::ZeekJson];
-
-    /// The word for it on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Eve => "eve",
-            Self::ZeekTsv => "zeek-tsv",
-            Self::ZeekJson => "zeek-json",
-        }
-    }
-
-    /// A choice of forms, as words: each at most once, or `none` alone.
-    pub fn choice<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Vec<Self>, String> {
-        let mut kinds = Vec::new();
-        let mut none = false;
-        for word in words {
-            match Self::ALL.into_iter().find(|kind| kind.as_str() == word) {
-                Some(kind) if !kinds.contains(&kind) => kinds.push(kind),
-                Some(_) => {}
-                None if word == "none" => none = true,
-                None => {
-                    let word = crate::strict::shown(word);
-                    return Err(format!(
-                        "'{word}' is no form of logs; known are eve, zeek-tsv, zeek-json and none"
-                    ));
-                }
-            }
-        }
-        if none && !kinds.is_empty() {
-            return Err("none stands beside other forms of logs; leave none out".to_owned());
-        }
-        Ok(kinds)
     }
 }
 

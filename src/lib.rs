@@ -38,3 +38,5 @@ pub mod incident;
 pub mod output;
 
 pub mod run;
+
+pub mod cli;

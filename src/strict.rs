@@ -321,7 +321,7 @@ impl<'k, 't> Keys<'k, 't> {
                     let (what, cure) = error.split_once("; ").unwrap_or((&error, &cure));
                     source.fault(
                         Some(line),
-                        format!("{key} of {}: {}", self.what, shown(what)),
+                        format!("{key} of {}: {}", self.what, plain(what)),
                         cure.to_owned(),
                     );
                     return None;
@@ -488,6 +488,11 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
+}
+
+/// A message that quotes a file, on one line and no longer than anybody reads.
+pub(crate) fn plain(message: &str) -> String {
+    message.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A text from a file, fit for one line of an error.

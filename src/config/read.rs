@@ -1,10 +1,10 @@
 //! Values of the configuration, one reader for each type that a key may want.
 
 use super::facts::{Change, Hosts, Network, Permit, Tenants};
-use super::{AlertBudget, LogKind, ProcessThresholds, Profiles, VolumeThresholds};
+use super::{AlertBudget, ProcessThresholds, Profiles, VolumeThresholds};
 use crate::net::{Cidr, Nets};
 use crate::signatures::{Category, globs, nets_and_names};
-use crate::strict::{Keys, Source, Text, shown};
+use crate::strict::{Keys, Source, Text, plain, shown};
 use crate::units::{Bytes, Span};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -76,19 +76,20 @@ impl<'k, 't> Reading<'_, 'k, 't, '_> {
 
     /// A list of strings that each are a `T`.
     pub(super) fn each<T: FromStr<Err = String>>(&mut self, example: &str) -> Option<Vec<T>> {
-        let mut values = Vec::new();
-        for text in self.list()? {
+        let list = self.list()?;
+        let mut values = Vec::with_capacity(list.len());
+        for text in &list {
             match text.text.parse() {
                 Ok(value) => values.push(value),
                 Err(error) => {
                     let error: String = error;
                     let cure = format!("write for example \"{example}\"");
                     let (what, cure) = error.split_once("; ").unwrap_or((&error, &cure));
-                    self.source.fault(Some(text.line), format!("{}: {}", self.key, shown(what)), cure);
+                    self.source.fault(Some(text.line), format!("{}: {}", self.key, plain(what)), cure);
                 }
             }
         }
-        Some(values)
+        (values.len() == list.len()).then_some(values)
     }
 
     pub(super) fn home(&mut self) -> Option<Nets> {
@@ -156,11 +157,11 @@ impl<'k, 't> Reading<'_, 'k, 't, '_> {
         mode
     }
 
-    pub(super) fn logs(&mut self) -> Option<Vec<LogKind>> {
-        match LogKind::choice(self.words()?.iter().map(String::as_str)) {
-            Ok(kinds) => Some(kinds),
-            Err(what) => {
-                let (what, cure) = what.split_once("; ").unwrap_or((&what, "see egret replay --help"));
+    pub(super) fn logs(&mut self) -> Option<Vec<&'static str>> {
+        match crate::output::file::kinds(&self.words()?.join(",")) {
+            Ok(kinds) => Some(kinds.iter().map(|kind| kind.name).collect()),
+            Err(error) => {
+                let (what, cure) = error.split_once("; ").unwrap_or((&error, "see egret replay --help"));
                 self.refuse(&format!("is wrong: {what}"), cure);
                 None
             }
