@@ -1,7 +1,22 @@
 //! The configuration: typed, every value defaulted. Past this point nothing can be wrong.
+//!
+//! [`Loader`] takes a TOML file, `--set` arguments and flags, in this order of precedence, and gives a [`Config`] or
+//! every fault. What keys there are stands in one table, [`keys::KEYS`]: it reads them, prints the documented default
+//! configuration and writes the reference.
+
+pub mod facts;
+pub mod keys;
+mod load;
+mod print;
+mod read;
+
+pub use facts::{Change, Hosts, Network, Permit, Rate, SiteFacts, Weekly};
+pub use load::Loader;
+pub use print::{print_default, reference};
 
 use crate::flow::table::Timeouts;
 use crate::net::Nets;
+use crate::signatures::Category;
 use crate::units::{Bytes, Span};
 use std::path::PathBuf;
 
@@ -14,6 +29,8 @@ pub struct VolumeThresholds {
     pub webhook: Bytes,
     /// Text sites (T1567.003).
     pub text: Bytes,
+    /// Levels of single categories, which win; in the order of [`Category::ALL`].
+    pub categories: [Option<Bytes>; Category::ALL.len()],
     /// From here on an upload to a high-risk service is critical.
     pub ceiling: Bytes,
 }
@@ -24,9 +41,52 @@ impl Default for VolumeThresholds {
             storage: Bytes(3_000_000),
             webhook: Bytes(1_000_000),
             text: Bytes(20_000),
+            categories: [None; Category::ALL.len()],
             ceiling: Bytes(1 << 30),
         }
     }
+}
+
+impl VolumeThresholds {
+    /// The level of a category. Noise and what is no destination of its own have one too; whether they count is not
+    /// for the configuration to say.
+    pub fn level(&self, category: Category) -> Bytes {
+        let own = self.categories.get(category as usize).copied().flatten();
+        own.unwrap_or(match category {
+            Category::Paste => self.text,
+            Category::Webhook | Category::MessagingApi => self.webhook,
+            _ => self.storage,
+        })
+    }
+}
+
+/// Byte levels of `data_volume_threshold`, per process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProcessThresholds {
+    /// A monitored tool.
+    pub tool: Bytes,
+    /// Any other process that the host has not been seen to use with the service.
+    pub first_seen: Bytes,
+}
+
+/// `user_baseline_profiles`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Profiles {
+    /// What is remembered.
+    pub memory: Span,
+    /// From here on a baseline sets levels of its own.
+    pub activation: Span,
+    /// The slow lane compares with a baseline that ends this much earlier.
+    pub lag: Span,
+}
+
+/// `alert_budget`: false alerts that are wanted at most, per 1,000 hosts and day.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AlertBudget {
+    /// Of medium severity and above.
+    pub alerts: f64,
+    /// Of low severity, for the log.
+    pub low: f64,
 }
 
 /// `[detect]`: DET0548's tunables under their own names.
@@ -44,6 +104,20 @@ pub struct DetectConfig {
     pub incident_idle: Span,
     /// (host, service) pairs in memory at most.
     pub max_pairs: usize,
+    /// `monitored_tools`; empty: those of the signatures.
+    pub monitored_tools: Vec<String>,
+    /// `data_volume_threshold`.
+    pub data_volume_threshold: ProcessThresholds,
+    /// `watched_applications`; empty: those of the signatures.
+    pub watched_applications: Vec<String>,
+    /// `api_call_threshold`: uploads from which a host is looked at.
+    pub api_call_threshold: Rate,
+    /// `user_baseline_profiles`.
+    pub user_baseline_profiles: Profiles,
+    /// `datastore_transfer_threshold`: from a hypervisor.
+    pub datastore_transfer_threshold: Bytes,
+    /// `alert_budget`.
+    pub alert_budget: AlertBudget,
 }
 
 impl Default for DetectConfig {
@@ -55,12 +129,26 @@ impl Default for DetectConfig {
             monitored_services: Vec::new(),
             incident_idle: Span::from_secs(1_800),
             max_pairs: 1 << 20,
+            monitored_tools: Vec::new(),
+            data_volume_threshold: ProcessThresholds {
+                tool: Bytes(10_000_000),
+                first_seen: Bytes(100_000_000),
+            },
+            watched_applications: Vec::new(),
+            api_call_threshold: Rate { count: 200, per: Span::from_secs(3_600) },
+            user_baseline_profiles: Profiles {
+                memory: Span::from_secs(28 * 86_400),
+                activation: Span::from_secs(14 * 86_400),
+                lag: Span::from_secs(6 * 86_400),
+            },
+            datastore_transfer_threshold: Bytes(50_000_000),
+            alert_budget: AlertBudget { alerts: 1.0, low: 5.0 },
         }
     }
 }
 
 /// `[flows]`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FlowConfig {
     /// Most flows at a time, over all workers.
     pub table: usize,
@@ -81,8 +169,8 @@ impl Default for FlowConfig {
 pub struct OutputConfig {
     /// Where the files go.
     pub dir: PathBuf,
-    /// Which logs are written.
-    pub kinds: Vec<LogKind>,
+    /// Which logs are written, by their names in [`crate::output::OUTPUTS`].
+    pub kinds: Vec<&'static str>,
     /// `flow_update` and `incident` records stand in `eve.json` too.
     pub own_types_in_eve: bool,
     /// Incidents of low severity are written as alerts too.
@@ -91,34 +179,29 @@ pub struct OutputConfig {
     pub mode: u32,
     /// Seed of the Community ID.
     pub community_id_seed: u16,
+    /// Rotated files are kept so many days.
+    pub keep_days: u32,
+    /// Rotated files are removed, oldest first, beyond this much.
+    pub max_bytes: Option<Bytes>,
 }
 
 impl Default for OutputConfig {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("egret-out"),
-            kinds: vec![LogKind::Eve],
+            kinds: vec!["eve"],
             own_types_in_eve: false,
             low_as_alert: false,
             mode: 0o640,
             community_id_seed: 0,
+            keep_days: 30,
+            max_bytes: None,
         }
     }
 }
 
-/// A form of logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum LogKind {
-    /// Suricata EVE JSON.
-    Eve,
-    /// Zeek, tab-separated.
-    ZeekTsv,
-    /// Zeek, JSON.
-    ZeekJson,
-}
-
 /// Everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Config {
     /// Name of this sensor in records.
     pub sensor: String,
@@ -138,6 +221,8 @@ pub struct Config {
     pub signatures: Option<PathBuf>,
     /// The site's own policy.
     pub site: Option<PathBuf>,
+    /// Facts about the site, beyond `home_net`.
+    pub facts: SiteFacts,
 }
 
 impl Default for Config {
@@ -152,6 +237,10 @@ impl Default for Config {
             output: OutputConfig::default(),
             signatures: None,
             site: None,
+            facts: SiteFacts::default(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

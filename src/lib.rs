@@ -18,6 +18,7 @@
 pub mod bytes;
 pub mod counters;
 pub mod net;
+pub(crate) mod strict;
 pub mod units;
 
 pub mod capture;
@@ -37,3 +38,5 @@ pub mod incident;
 pub mod output;
 
 pub mod run;
+
+pub mod cli;

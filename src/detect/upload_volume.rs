@@ -40,13 +40,10 @@ pub fn signature_id(category: Category) -> u32 {
 
 /// Bytes out that make an incident; `None`: this kind of service never does.
 pub fn threshold(category: Category, aside: bool, config: &DetectConfig) -> Option<u64> {
-    let levels = &config.exfil_volume_threshold;
-    let level = match category {
-        Category::Noise | Category::Doh | Category::SharedCdn => return None,
-        Category::Paste => levels.text,
-        Category::Webhook | Category::MessagingApi => levels.webhook,
-        _ => levels.storage,
-    };
+    if matches!(category, Category::Noise | Category::Doh | Category::SharedCdn) {
+        return None;
+    }
+    let level = config.exfil_volume_threshold.level(category);
     let factor = if aside { ASIDE_FACTOR } else { 1 };
     Some(level.0.saturating_mul(factor).max(1))
 }

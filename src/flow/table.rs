@@ -7,7 +7,7 @@ use crate::units::{Span, Timestamp};
 use hashbrown::HashTable;
 
 /// How long flows may be silent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
     /// TCP connections that both sides keep up.
     pub tcp: Span,

@@ -1,8 +1,8 @@
 //! The texts of `egret services`: the table of services, and how one host name is judged and why.
 
 use super::kinds::Role;
-use super::strict::closest;
 use super::{Catalogue, Service, ServiceId, Who};
+use crate::strict::closest;
 use std::fmt::Write;
 
 /// The monitored services as a table, by category and slug, with the number of patterns of each role.
@@ -46,7 +46,7 @@ pub fn describe(catalogue: &Catalogue, host: &str) -> String {
             None => format!("{ip} lies in no network that carries one service only\n"),
         };
     }
-    let shown = super::pattern::shown(host);
+    let shown = crate::strict::shown(host);
     let Some(verdict) = catalogue.classify(host) else { return nothing(catalogue, host, &shown) };
     let service = catalogue.service(verdict.service);
     let mut text = format!("{shown} belongs to {}\n", heading(service));

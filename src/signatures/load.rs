@@ -6,9 +6,9 @@
 //! `[service.SLUG.low]` identify the service but add no weight: the name has been seen in no public source.
 
 use super::kinds::{Category, Degree, Role, Technique};
-use super::pattern::{Pattern, shown};
-use super::strict::{Findings, Keys, Source, Text, closest};
+use super::pattern::Pattern;
 use super::{Catalogue, Rule, Service, ServiceId};
+use crate::strict::{Findings, Keys, Source, Text, closest, shown};
 use std::sync::Arc;
 
 const MAX_SERVICES: usize = 10_000;

@@ -20,19 +20,20 @@ mod pattern;
 mod ranges;
 mod site;
 mod site_load;
-mod strict;
 #[cfg(test)]
 mod tests;
 mod tools;
 
+pub use crate::strict::{Fault, MAX_FILE, Warning};
 pub use describe::{describe, table};
 pub use kinds::{Category, Degree, Os, Role, Sanction, Technique, Watch};
 pub use pattern::{MAX_NAME, Pattern, glob_matches};
 pub use site::{Allow, Budget, Globs, Site, Standing, Who};
-pub use strict::{Fault, MAX_FILE, Warning};
+pub(crate) use site_load::{globs, nets_and_names};
 pub use tools::{Application, Tool};
 
 use crate::net::Cidr;
+use crate::strict::Findings;
 use hashbrown::HashMap;
 use load::Layer;
 use matcher::Matcher;
@@ -41,7 +42,6 @@ use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use strict::Findings;
 
 /// Files read from one directory at most.
 const MAX_FILES: usize = 256;

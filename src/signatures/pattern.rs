@@ -13,6 +13,7 @@
 //! Names are lower case in A-label form. The registrable part (public suffix and one label) is always literal, so
 //! that nobody can register his way into a pattern.
 
+use crate::strict::shown;
 use std::ops::Range;
 
 /// Longest host name, and so the longest pattern.
@@ -214,15 +215,6 @@ fn label<'h>(host: &'h str, starts: &[u8], at: usize) -> Option<&'h str> {
 
 fn is_glob(label: &str) -> bool {
     label.contains(['*', '?'])
-}
-
-/// A text from a file, fit for one line of an error.
-pub(crate) fn shown(text: &str) -> String {
-    let mut cut: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() {
-        cut.push('…');
-    }
-    cut
 }
 
 /// Refuses a pattern that would take in names of many owners: a public suffix, or a glob in the registrable part.

@@ -6,9 +6,9 @@
 use super::ServiceId;
 use super::kinds::Sanction;
 use super::pattern::glob_matches;
-use super::strict::{Fault, Warning};
 use super::tools::process_name;
 use crate::net::Nets;
+use crate::strict::{Fault, Warning};
 use crate::units::{Bytes, Span, Timestamp};
 use std::fmt;
 use std::net::IpAddr;

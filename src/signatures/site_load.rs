@@ -39,12 +39,12 @@
 
 use super::kinds::{Category, Degree, Role};
 use super::load::{Layer, addresses, category, good_slug, patterns, schema};
-use super::pattern::{Reach, shown};
+use super::pattern::Reach;
 use super::site::{Allow, Budget, Globs, Standing};
-use super::strict::{Findings, Keys, Source, Text};
 use super::tools::known_service;
 use super::{Catalogue, Service, ServiceId};
 use crate::net::{Cidr, Nets};
+use crate::strict::{Findings, Keys, Source, Text, shown};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ fn own_tenants(catalogue: &mut Catalogue, source: &mut Source<'_>, keys: &mut Ke
 }
 
 /// Globs that mean something: a bare star would take in everybody.
-fn globs(source: &mut Source<'_>, list: Vec<Text>, what: &str) -> Globs {
+pub(crate) fn globs(source: &mut Source<'_>, list: Vec<Text>, what: &str) -> Globs {
     let mut kept = Vec::with_capacity(list.len());
     for text in list {
         if text.text.trim_matches(['*', '?', ' ', '.']).is_empty() || text.text.len() > 253 {
@@ -127,6 +127,20 @@ fn networks(source: &mut Source<'_>, list: Vec<Text>) -> Nets {
         }
     }
     Nets::new(nets)
+}
+
+/// Hosts as addresses, networks, or names that may hold `*`.
+pub(crate) fn nets_and_names(source: &mut Source<'_>, list: Vec<Text>) -> (Nets, Globs) {
+    let (mut nets, mut names) = (Vec::new(), Vec::new());
+    for text in list {
+        match text.text.parse::<Cidr>() {
+            Ok(net) if wide(net) => too_wide(source, &text),
+            Ok(net) => nets.push(net),
+            Err(what) if text.text.contains('/') => source.fault(Some(text.line), what, "mend the network"),
+            Err(_) => names.push(text),
+        }
+    }
+    (Nets::new(nets), globs(source, names, "host"))
 }
 
 /// A scope as large as this is none.
@@ -380,18 +394,9 @@ fn allow(catalogue: &mut Catalogue, source: &mut Source<'_>, mut keys: Keys<'_, 
             "add hosts = [\"10.1.2.3\"] or groups = [\"…\"]",
         );
     }
-    let (mut nets, mut names) = (Vec::new(), Vec::new());
-    for text in keys.list(source, "hosts", MAX_LIST) {
-        match text.text.parse::<Cidr>() {
-            Ok(net) if wide(net) => too_wide(source, &text),
-            Ok(net) => nets.push(net),
-            Err(what) if text.text.contains('/') => source.fault(Some(text.line), what, "mend the network"),
-            Err(_) => names.push(text),
-        }
-    }
-    let hosts = globs(source, names, "host");
+    let list = keys.list(source, "hosts", MAX_LIST);
+    let (nets, hosts) = nets_and_names(source, list);
     let groups: Vec<String> = keys.list(source, "groups", MAX_LIST).into_iter().map(|t| t.text).collect();
-    let nets = Nets::new(nets);
     if scoped && nets.is_empty() && hosts.is_empty() && groups.is_empty() {
         source.fault(
             Some(line),

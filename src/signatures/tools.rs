@@ -6,8 +6,7 @@ use super::Catalogue;
 use super::ServiceId;
 use super::kinds::{Os, Watch};
 use super::load::{good_slug, schema};
-use super::pattern::shown;
-use super::strict::{Findings, Keys, Source, Text, closest};
+use crate::strict::{Findings, Keys, Source, Text, closest, shown};
 use toml::de::DeTable;
 
 const MAX_PROGRAMS: usize = 5_000;

@@ -1,11 +1,10 @@
 //! Strict reading of TOML: every key must be known, every fault is kept with its line and a cure.
 
-use super::pattern::shown;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// Largest file that is read.
 pub const MAX_FILE: usize = 4 << 20;
@@ -50,13 +49,20 @@ pub(crate) struct Source<'t> {
     pub(crate) file: Arc<str>,
     text: &'t str,
     lines: Vec<usize>,
+    /// Whether lines mean anything to the reader; they do not on a command line.
+    pub(crate) lined: bool,
     pub(crate) findings: Findings,
 }
 
 impl<'t> Source<'t> {
     pub(crate) fn new(file: &str, text: &'t str) -> Self {
         let lines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect();
-        Self { file: file.into(), text, lines, findings: Findings::default() }
+        Self { file: file.into(), text, lines, lined: true, findings: Findings::default() }
+    }
+
+    /// A text that stood on the command line, in the argument that `name` says.
+    pub(crate) fn argument(name: &str, text: &'t str) -> Self {
+        Self { lined: false, ..Self::new(name, text) }
     }
 
     /// The document, or nothing with the faults noted.
@@ -80,14 +86,14 @@ impl<'t> Source<'t> {
 
     pub(crate) fn fault(&mut self, line: Option<usize>, what: impl Into<String>, cure: impl Into<String>) {
         if self.findings.faults.len() < MAX_FAULTS {
-            let (what, cure) = (what.into(), cure.into());
+            let (what, cure, line) = (what.into(), cure.into(), line.filter(|_| self.lined));
             self.findings.faults.push(Fault { file: Arc::clone(&self.file), line, what, cure });
         }
     }
 
     pub(crate) fn warn(&mut self, line: Option<usize>, what: impl Into<String>, cure: impl Into<String>) {
         if self.findings.warnings.len() < MAX_FAULTS {
-            let (what, cure) = (what.into(), cure.into());
+            let (what, cure, line) = (what.into(), cure.into(), line.filter(|_| self.lined));
             self.findings.warnings.push(Fault { file: Arc::clone(&self.file), line, what, cure });
         }
     }
@@ -118,7 +124,8 @@ impl<'k, 't> Keys<'k, 't> {
         &self.what
     }
 
-    fn take(&mut self, key: &'static str) -> Option<&'k Spanned<DeValue<'t>>> {
+    /// The value of a key, known from here on.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<&'k Spanned<DeValue<'t>>> {
         self.known.push(key);
         self.table.get(key)
     }
@@ -133,6 +140,11 @@ impl<'k, 't> Keys<'k, 't> {
 
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
+    }
+
+    /// The line that a key stands on.
+    pub(crate) fn line_of(&self, source: &Source<'_>, key: &str) -> Option<usize> {
+        self.table.get_key_value(key).map(|(key, _)| source.line(key.span().start))
     }
 
     fn typed<T>(
@@ -191,6 +203,20 @@ impl<'k, 't> Keys<'k, 't> {
         Some(text)
     }
 
+    /// A string that may be absent but not empty.
+    pub(crate) fn needed_if_there(
+        &mut self,
+        source: &mut Source<'_>,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Text> {
+        if self.has(key) {
+            return self.needed(source, key, example);
+        }
+        self.known.push(key);
+        None
+    }
+
     pub(crate) fn flag(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<bool> {
         self.typed(source, key, "true or false", DeValue::as_bool).map(|v| v.0)
     }
@@ -209,23 +235,34 @@ impl<'k, 't> Keys<'k, 't> {
 
     /// A list of strings, each with its line.
     pub(crate) fn list(&mut self, source: &mut Source<'_>, key: &'static str, max: usize) -> Vec<Text> {
-        let what = self.what.clone();
         let Some((items, line)) = self.typed(source, key, "a list of strings", DeValue::as_array) else {
             return Vec::new();
         };
-        if items.len() > max {
-            source.fault(Some(line), format!("{key} of {what} has more than {max} entries"), "split it up");
+        texts(source, items, line, &format!("{key} of {}", self.what), max)
+    }
+
+    /// The lists of strings in this table, under keys chosen by the file.
+    pub(crate) fn lists(self, source: &mut Source<'_>, max: usize) -> Vec<(Text, Vec<Text>)> {
+        if self.table.len() > max {
+            source.fault(Some(self.line), format!("{} has more than {max} entries", self.what), "keep fewer");
             return Vec::new();
         }
-        let mut texts = Vec::with_capacity(items.len());
-        for item in items {
-            let line = source.line(item.span().start);
-            match item.get_ref().as_str() {
-                Some(text) => texts.push(Text { text: text.to_owned(), line }),
-                None => source.fault(Some(line), format!("{key} of {what} holds no string here"), "quote it"),
+        let mut lists = Vec::with_capacity(self.table.len());
+        for (key, value) in self.table {
+            let line = source.line(key.span().start);
+            let what = format!("{}.{}", self.what, shown(key.get_ref()));
+            match value.get_ref().as_array() {
+                Some(items) => {
+                    let key = Text { text: key.get_ref().to_string(), line };
+                    lists.push((key, texts(source, items, line, &what, max)));
+                }
+                None => {
+                    let is = format!("{what} is {}", type_of(value.get_ref()));
+                    source.fault(Some(line), is, "write a list of strings");
+                }
             }
         }
-        texts
+        lists
     }
 
     /// A date: TOML's own or a string, as year, month, day.
@@ -234,14 +271,67 @@ impl<'k, 't> Keys<'k, 't> {
         source: &mut Source<'_>,
         key: &'static str,
     ) -> Option<(jiff::civil::Date, usize)> {
-        self.typed(source, key, "a date, for example 2027-01-31", |v| {
-            if let Some(at) = v.as_datetime() {
-                let date = at.date.filter(|_| at.time.is_none())?;
-                let year = i16::try_from(date.year).ok()?;
-                return jiff::civil::Date::new(year, date.month as i8, date.day as i8).ok();
-            }
-            v.as_str()?.parse().ok()
-        })
+        self.typed(source, key, "a date, for example 2027-01-31", date)
+    }
+
+    /// A list of dates.
+    pub(crate) fn dates(
+        &mut self,
+        source: &mut Source<'_>,
+        key: &'static str,
+    ) -> Option<Vec<jiff::civil::Date>> {
+        let read = self.typed(source, key, "a list of dates, for example [2027-01-01]", |v| {
+            v.as_array()?.iter().map(|item| date(item.get_ref())).collect::<Option<Vec<_>>>()
+        });
+        read.map(|v| v.0)
+    }
+
+    /// A number with or without a fraction, within a range.
+    pub(crate) fn fraction(
+        &mut self,
+        source: &mut Source<'_>,
+        key: &'static str,
+        range: std::ops::RangeInclusive<f64>,
+    ) -> Option<f64> {
+        let wanted = format!("a number from {} to {}", range.start(), range.end());
+        let read = self.typed(source, key, &wanted, |v| {
+            let number = match v {
+                DeValue::Float(float) => float.as_str().parse().ok()?,
+                _ => f64::from(whole(v)?),
+            };
+            range.contains(&number).then_some(number)
+        });
+        read.map(|v| v.0)
+    }
+
+    /// A quantity written as a string with its unit. A bare number is refused: its unit would be a guess.
+    pub(crate) fn quantity<T: std::str::FromStr<Err = String>>(
+        &mut self,
+        source: &mut Source<'_>,
+        key: &'static str,
+        example: &str,
+    ) -> Option<T> {
+        let value = self.take(key)?;
+        let line = source.line(value.span().start);
+        let cure = format!("write it in quotes, for example \"{example}\"");
+        let what = match value.get_ref() {
+            DeValue::String(text) => match text.parse() {
+                Ok(quantity) => return Some(quantity),
+                Err(error) => {
+                    let (what, cure) = error.split_once("; ").unwrap_or((&error, &cure));
+                    source.fault(
+                        Some(line),
+                        format!("{key} of {}: {}", self.what, plain(what)),
+                        cure.to_owned(),
+                    );
+                    return None;
+                }
+            },
+            DeValue::Integer(_) | DeValue::Float(_) => "a bare number, its unit would be a guess",
+            other => type_of(other),
+        };
+        source.fault(Some(line), format!("{key} of {} is {what}", self.what), cure);
+        None
     }
 
     pub(crate) fn table(
@@ -328,6 +418,33 @@ impl<'k, 't> Keys<'k, 't> {
     }
 }
 
+/// The strings of a list, each with its line.
+fn texts(source: &mut Source<'_>, items: &DeArray<'_>, line: usize, what: &str, max: usize) -> Vec<Text> {
+    if items.len() > max {
+        source.fault(Some(line), format!("{what} has more than {max} entries"), "split it up");
+        return Vec::new();
+    }
+    let mut texts = Vec::with_capacity(items.len());
+    for item in items {
+        let line = source.line(item.span().start);
+        match item.get_ref().as_str() {
+            Some(text) => texts.push(Text { text: text.to_owned(), line }),
+            None => source.fault(Some(line), format!("{what} holds no string here"), "quote it"),
+        }
+    }
+    texts
+}
+
+/// A day: TOML's own date or a string.
+fn date(value: &DeValue<'_>) -> Option<jiff::civil::Date> {
+    if let Some(at) = value.as_datetime() {
+        let date = at.date.filter(|_| at.time.is_none())?;
+        let year = i16::try_from(date.year).ok()?;
+        return jiff::civil::Date::new(year, date.month as i8, date.day as i8).ok();
+    }
+    value.as_str()?.parse().ok()
+}
+
 fn whole(value: &DeValue<'_>) -> Option<u32> {
     let number = value.as_integer()?;
     u32::from_str_radix(number.as_str(), number.radix()).ok()
@@ -371,4 +488,18 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
+}
+
+/// A message that quotes a file, on one line and no longer than anybody reads.
+pub(crate) fn plain(message: &str) -> String {
+    message.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A text from a file, fit for one line of an error.
+pub(crate) fn shown(text: &str) -> String {
+    let mut cut: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    if text.chars().nth(80).is_some() {
+        cut.push('…');
+    }
+    cut
 }

@@ -1,0 +1,15 @@
+//! What a person meets: flags, commands, messages, exit codes.
+//!
+//! Flags are read into low-level structs in `flags`; `load` makes a [`crate::config::Config`] and a catalogue of them,
+//! past which nothing can be wrong; the commands do their work and say what is to be said through `messages`.
+
+mod check;
+mod flags;
+mod load;
+mod messages;
+mod replay;
+
+pub use check::{check, completions, services};
+pub use flags::{CheckFlags, Command, CompletionsFlags, Policy, ReplayFlags, ServicesFlags, parse};
+pub use messages::{Exit, Stop, exit};
+pub use replay::replay;

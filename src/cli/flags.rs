@@ -1,0 +1,208 @@
+//! Commands and flags as they are written on the command line.
+
+use super::messages::Stop;
+use crate::net::Cidr;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  egret replay capture.pcap            what left the network in this capture, and what of it is an alert
+  egret replay -o logs --log eve,zeek-tsv day/*.pcap.gz
+  egret check -c egret.toml            what is in force, or everything that is wrong
+  egret services content.dropboxapi.com";
+
+/// Says which host carries data out to a web service, how much, while it is still happening.
+///
+/// Egret reads network traffic, finds the web service behind each connection, adds up what each host uploads to it,
+/// and raises an explained alert when that crosses a level (MITRE ATT&CK T1567, Exfiltration Over Web Service).
+#[derive(Parser, Debug)]
+#[command(name = "egret", version, after_long_help = EXAMPLES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Read captures and say what left the network.
+    Replay(Box<ReplayFlags>),
+    /// Check configuration and signatures, and say what is in force.
+    Check(CheckFlags),
+    /// List the monitored services, or say how a host name is classified.
+    Services(ServicesFlags),
+    /// Print completions for a shell.
+    Completions(CompletionsFlags),
+}
+
+/// What decides how traffic is judged.
+#[derive(Args, Debug, Default)]
+pub struct Policy {
+    /// Configuration file (TOML); `egret check --print-default` prints one
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Set a configuration key, for example detect.time_window=12h (repeatable)
+    ///
+    /// Wins over the file; flags win over it. The value is read as TOML, or where it is none as a string.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Directory of signature files in place of those built in
+    #[arg(long, value_name = "DIR")]
+    pub signatures: Option<PathBuf>,
+}
+
+/// Flags of `egret replay`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Exit status:
+  0  ran
+  1  ran, there are alerts, and --fail-on-alert was given
+  2  could not run, or input was unreadable (what could be read has been used)
+
+Examples:
+  egret replay capture.pcap
+  zstdcat big.pcap.zst | egret replay -
+  egret replay -c egret.toml --home-net 10.0.0.0/8,2001:db8::/32 -o logs captures/
+  egret replay --json --fail-on-alert capture.pcap")]
+pub struct ReplayFlags {
+    /// Captures: pcap or pcapng, plain, .gz or .zst; a directory; `-` for standard input
+    ///
+    /// Several captures are merged in the order of time. A directory stands for the captures in it.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)] // its parts are documented, and clap would take this text for the command's
+    pub policy: Policy,
+
+    /// Directory for logs, created when it is not there [default: egret-out]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Forms of logs: eve, zeek-tsv, zeek-json (comma list), or none [default: eve]
+    #[arg(long, value_name = "KINDS")]
+    pub log: Option<String>,
+
+    /// Networks at home [default: the private ranges, and what is learned]
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
+    pub home_net: Vec<Cidr>,
+
+    /// Worker threads, 1 to 64 [default: one per core]
+    ///
+    /// The records are the same for any number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: Option<u8>,
+
+    /// Seed of hashes and identities; the same seed gives the same records
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Exit with 1 when there are alerts
+    #[arg(long)]
+    pub fail_on_alert: bool,
+
+    /// No summary and no progress bar; warnings and errors still come
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Print the summary as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `egret check`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Prints what is in force, or every fault with file, line, key and cure. Exit status 0, or 2 with faults.
+
+Examples:
+  egret check --print-default > egret.toml
+  egret check -c egret.toml")]
+pub struct CheckFlags {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub policy: Policy,
+
+    /// Networks at home [default: the private ranges, and what is learned]
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
+    pub home_net: Vec<Cidr>,
+
+    /// Print the documented default configuration
+    #[arg(long, conflicts_with_all = ["config", "set", "signatures", "home_net"])]
+    pub print_default: bool,
+}
+
+/// Flags of `egret services`.
+#[derive(Args, Debug)]
+pub struct ServicesFlags {
+    /// Host name or address to classify; without it, all services are listed
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub policy: Policy,
+}
+
+/// Flags of `egret completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsFlags {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Reads the command line.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let error = match Flags::try_parse_from(&args) {
+        Ok(flags) => return Ok(flags.command),
+        Err(error) => error,
+    };
+    let said = error.render().to_string();
+    Err(match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Text(said),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Usage(said),
+        _ => {
+            let command = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
+            let command = grammar().find_subcommand(command).map(|c| format!("{} ", c.get_name()));
+            Stop::Error(format!("{}; see egret {}--help", one_line(&said), command.unwrap_or_default()))
+        }
+    })
+}
+
+/// The command line's grammar, for completions.
+pub(super) fn grammar() -> clap::Command {
+    Flags::command()
+}
+
+/// What clap says over several lines, in one: the error and what may have been meant.
+fn one_line(text: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for paragraph in text.split("\n\n").map(str::trim) {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(error) = paragraph.strip_prefix("error: ") {
+            parts.push(words(error));
+        } else if paragraph.starts_with("tip: ") {
+            let tips = paragraph.lines().map(|line| words(line.trim().trim_start_matches("tip: ")));
+            parts.extend(tips.filter(|tip| !tip.starts_with("to pass ")));
+        }
+    }
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        grammar().debug_assert();
+    }
+}
