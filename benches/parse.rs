@@ -23,7 +23,7 @@ fn names(c: &mut Criterion) {
     let (up12, down12) = (fixture!("tls12.up"), fixture!("tls12.down"));
     c.bench_function("tls13 hello, name only", |b| b.iter(|| parse::parse(black_box(&talk(up, &[])))));
     c.bench_function("tls13 both hellos, fingerprints", |b| {
-        b.iter(|| parse::parse(black_box(&talk(up, down))))
+        b.iter(|| parse::parse(black_box(&talk(up, down))));
     });
     c.bench_function("tls12 with certificate", |b| b.iter(|| parse::parse(black_box(&talk(up12, down12)))));
     let quic = fixture!("quic-v1.bin");

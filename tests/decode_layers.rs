@@ -130,6 +130,9 @@ fn cut_captures_count_by_their_headers() {
     let cut = Frame { wire_len: whole.len() as u32, ..frame(1, &whole[..68]) };
     let Decoded::Packet(p) = decode::decode(&cut) else { panic!() };
     assert_eq!((p.payload.len(), p.payload_len, p.ip_len, p.wire_len), (14, 1_000, 1_040, 1_054));
+    let flags = Frame { wire_len: whole.len() as u32, ..frame(1, &whole[..48]) };
+    let Decoded::Packet(p) = decode::decode(&flags) else { panic!() };
+    assert_eq!((p.payload.len(), p.payload_len, p.tcp.flags), (0, 1_000, 0x18), "cut behind the flags");
 }
 
 #[test]

@@ -4,11 +4,12 @@ use super::ip::Header;
 use super::piece::{Piece, Walk};
 use super::{Decoded, Packet, Skip, Step, Tcp, Transport, overlay};
 
-/// RFC 9293. A header that is cut or whose data offset is below 5 still names the flow when its ports are there: the
-/// packet then counts with neither payload nor flags (TShark counts it so, and the bytes went over the wire).
+/// RFC 9293. A header that is cut before its data offset, or whose data offset is below 5, still names the flow when
+/// its ports are there: the packet then counts with neither payload nor flags (TShark counts it so, and the bytes went
+/// over the wire). Cut behind the flags, the length of the payload is known.
 pub(super) fn tcp<'a>(w: &Walk, ip: Header, p: Piece<'a>) -> Step<'a> {
     let ports = ports(p)?;
-    let Ok(h) = p.head::<20>() else {
+    let Ok(h) = p.head::<14>() else {
         return Ok(packet(w, ip, Transport::Tcp, ports, Tcp::default(), p.limit(0)));
     };
     let offset = usize::from(h[12] >> 4) * 4;

@@ -18,7 +18,7 @@ use crate::decode::Path;
 use crate::net::Nets;
 use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
 use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
-use crate::parse::{AppProto, Facts, NameSource};
+use crate::parse::{AppProto, Facts, NameSource, TlsFacts};
 use crate::signatures::{Catalogue, Sanction};
 use crate::units::{Both, Direction, Timestamp};
 use home::{Home, Sides};
@@ -111,7 +111,7 @@ impl Detector {
             Telling::Named { flow, ends, at, facts, complete, path } => {
                 self.named(flow, ends, at, &facts, path, now);
                 if complete {
-                    self.log_facts(flow, ends, at, facts, path);
+                    self.log_facts(flow, ends, at, &facts, path);
                 }
             }
             Telling::Delta(delta) => self.delta(&delta, now),
@@ -269,14 +269,34 @@ impl Detector {
         }
     }
 
-    fn log_facts(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: Arc<Facts>, path: Path) {
-        let logged = matches!(facts.app, AppProto::Tls | AppProto::Quic | AppProto::Http | AppProto::Dtls);
-        if !logged {
-            return;
-        }
+    /// Records of hellos and requests. TLS inside a proxied connection, and a hello that was asked for again, get
+    /// records of their own.
+    fn log_facts(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: &Arc<Facts>, path: Path) {
         let identity = self.flows.get(&flow).map(|f| f.identity.clone()).unwrap_or_default();
-        let record = FactsRecord { flow, ends, at, facts, identity, path };
-        self.records.push(Record::Facts(Box::new(record)));
+        let mut log = |facts: Arc<Facts>| {
+            let record = FactsRecord { flow, ends, at, facts, identity: identity.clone(), path };
+            self.records.push(Record::Facts(Box::new(record)));
+        };
+        let hello = matches!(facts.app, AppProto::Tls | AppProto::Quic | AppProto::Dtls);
+        if hello || facts.app == AppProto::Http {
+            log(Arc::clone(facts));
+        }
+        if let Some(tls) = &facts.tls {
+            let own = |tls: &TlsFacts| {
+                Arc::new(Facts {
+                    app: AppProto::Tls,
+                    tls: Some(Box::new(tls.clone())),
+                    http: None,
+                    ..(**facts).clone()
+                })
+            };
+            if !hello {
+                log(own(tls));
+            }
+            if let Some(again) = &tls.retried {
+                log(own(again));
+            }
+        }
     }
 
     fn summary(&mut self, summary: Box<FlowSummary>, now: Timestamp) {

@@ -1,29 +1,32 @@
 //! JA3, JA3S (Salesforce, BSD) and JA4 (FoxIO, the BSD part only: TLS clients) of hellos.
 
 use super::hello::{Carrier, ClientHello, Extensions, ServerHello, is_grease, pairs};
-use super::text::hex;
+use super::text::{digit, hex};
 use md5::{Digest, Md5};
 use sha2::Sha256;
-use std::fmt::Write;
 
 /// JA3: MD5 over version, ciphers, extensions, groups and point formats in decimal, grease left out.
 pub fn ja3(hello: &ClientHello<'_>, extensions: &Extensions<'_>) -> String {
-    let mut text = String::with_capacity(384);
-    let _ = write!(text, "{},", hello.version);
+    let mut text = Vec::with_capacity(512);
+    decimals(&mut text, std::iter::once(hello.version));
+    text.push(b',');
     decimals(&mut text, pairs(hello.ciphers));
-    text.push(',');
+    text.push(b',');
     decimals(&mut text, extensions.types.iter().copied());
-    text.push(',');
+    text.push(b',');
     decimals(&mut text, pairs(extensions.groups));
-    text.push(',');
+    text.push(b',');
     decimals(&mut text, extensions.formats.iter().map(|f| u16::from(*f)));
     hex(&Md5::digest(text))
 }
 
 /// JA3S: MD5 over version, cipher and extensions of the server.
 pub fn ja3s(hello: &ServerHello<'_>, extensions: &Extensions<'_>) -> String {
-    let mut text = String::with_capacity(64);
-    let _ = write!(text, "{},{},", hello.legacy, hello.cipher);
+    let mut text = Vec::with_capacity(64);
+    decimals(&mut text, std::iter::once(hello.legacy));
+    text.push(b',');
+    decimals(&mut text, std::iter::once(hello.cipher));
+    text.push(b',');
     decimals(&mut text, extensions.types.iter().copied());
     hex(&Md5::digest(text))
 }
@@ -31,35 +34,38 @@ pub fn ja3s(hello: &ServerHello<'_>, extensions: &Extensions<'_>) -> String {
 /// JA4: a readable head and two cut SHA-256 over the sorted ciphers and over the sorted extensions with the
 /// signature algorithms as sent.
 pub fn ja4(hello: &ClientHello<'_>, extensions: &Extensions<'_>, carrier: Carrier) -> String {
-    let mut ciphers: Vec<u16> = pairs(hello.ciphers).filter(|c| !is_grease(*c)).collect();
-    let mut types: Vec<u16> = extensions.types.iter().copied().filter(|e| !is_grease(*e)).collect();
+    let mut values: Vec<u16> = Vec::with_capacity(64);
     let mut out = String::with_capacity(36);
-    let letter = match carrier {
+    out.push(match carrier {
         Carrier::Tcp => 't',
         Carrier::Quic => 'q',
         Carrier::Datagram => 'd',
-    };
-    let named = if types.contains(&0) { 'd' } else { 'i' };
+    });
+    out.push_str(version_digits(hello.highest(extensions, carrier)));
+    out.push(if extensions.types.contains(&0) { 'd' } else { 'i' });
+    values.extend(pairs(hello.ciphers).filter(|c| !is_grease(*c)));
+    push_count(&mut out, values.len());
+    push_count(&mut out, extensions.types.iter().filter(|e| !is_grease(**e)).count());
     let (first, last) = alpn_ends(extensions.alpns);
-    let _ = write!(
-        out,
-        "{letter}{}{named}{:02}{:02}{first}{last}_",
-        version_digits(hello.highest(extensions, carrier)),
-        ciphers.len().min(99),
-        types.len().min(99),
-    );
-    ciphers.sort_unstable();
-    out.push_str(&cut_hash(&hexes(ciphers.into_iter())));
+    out.push(first);
+    out.push(last);
     out.push('_');
-    types.retain(|e| !matches!(e, 0 | 16));
-    types.sort_unstable();
-    let mut tail = hexes(types.into_iter());
-    let signatures = hexes(pairs(extensions.signatures).filter(|s| !is_grease(*s)));
-    if !tail.is_empty() && !signatures.is_empty() {
-        tail.push('_');
-        tail.push_str(&signatures);
+    values.sort_unstable();
+    let mut text = Vec::with_capacity(256);
+    hexes(&mut text, values.iter().copied());
+    push_cut_hash(&mut out, &text);
+    out.push('_');
+    values.clear();
+    values.extend(extensions.types.iter().filter(|e| !is_grease(**e) && !matches!(e, 0 | 16)));
+    values.sort_unstable();
+    text.clear();
+    hexes(&mut text, values.iter().copied());
+    let mut signatures = pairs(extensions.signatures).filter(|s| !is_grease(*s)).peekable();
+    if !text.is_empty() && signatures.peek().is_some() {
+        text.push(b'_');
+        hexes(&mut text, signatures);
     }
-    out.push_str(&cut_hash(&tail));
+    push_cut_hash(&mut out, &text);
     out
 }
 
@@ -85,37 +91,49 @@ fn alpn_ends(list: &[u8]) -> (char, char) {
     if a.is_ascii_alphanumeric() && z.is_ascii_alphanumeric() {
         return (*a as char, *z as char);
     }
-    let nibble = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
-    (nibble(a >> 4), nibble(z & 15))
+    (digit(a >> 4) as char, digit(*z) as char)
 }
 
-fn cut_hash(text: &str) -> String {
+/// Two decimal digits.
+fn push_count(out: &mut String, count: usize) {
+    let count = count.min(99) as u8;
+    out.push((b'0' + count / 10) as char);
+    out.push((b'0' + count % 10) as char);
+}
+
+/// The first twelve digits of the SHA-256.
+fn push_cut_hash(out: &mut String, text: &[u8]) {
     if text.is_empty() {
-        return "000000000000".into();
+        out.push_str("000000000000");
+    } else {
+        out.push_str(&hex(Sha256::digest(text).get(..6).unwrap_or_default()));
     }
-    hex(Sha256::digest(text).get(..6).unwrap_or_default())
 }
 
-fn hexes(values: impl Iterator<Item = u16>) -> String {
-    let mut out = String::with_capacity(160);
-    for v in values {
-        if !out.is_empty() {
-            out.push(',');
+/// Four hex digits each, with commas between.
+fn hexes(out: &mut Vec<u8>, values: impl Iterator<Item = u16>) {
+    for (i, v) in values.enumerate() {
+        if i > 0 {
+            out.push(b',');
         }
-        for shift in [12, 8, 4, 0] {
-            out.push(char::from_digit(u32::from(v >> shift) & 15, 16).unwrap_or('0'));
-        }
+        let [high, low] = v.to_be_bytes();
+        out.extend([digit(high >> 4), digit(high), digit(low >> 4), digit(low)]);
     }
-    out
 }
 
-fn decimals(out: &mut String, values: impl Iterator<Item = u16>) {
-    let mut first = true;
-    for v in values.filter(|v| !is_grease(*v)) {
-        if !first {
-            out.push('-');
+/// Decimal numbers with hyphens between, grease left out.
+fn decimals(out: &mut Vec<u8>, values: impl Iterator<Item = u16>) {
+    for (i, v) in values.filter(|v| !is_grease(*v)).enumerate() {
+        if i > 0 {
+            out.push(b'-');
         }
-        first = false;
-        let _ = write!(out, "{v}");
+        let mut scale = 10_000;
+        while scale > 1 && v < scale {
+            scale /= 10;
+        }
+        while scale > 0 {
+            out.push(b'0' + (v / scale % 10) as u8);
+            scale /= 10;
+        }
     }
 }

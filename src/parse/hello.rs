@@ -173,8 +173,8 @@ impl<'a> ServerHello<'a> {
         let mut r = Reader::new(body);
         let legacy = r.u16().filter(|v| matches!(v >> 8, 0x03 | 0xfe | 0x7f) || *v == 0x0100)?;
         let random = r.array::<32>()?;
-        // The drafts of TLS 1.3 before 22 (0x7fNN in this place) have neither session id nor compression.
-        let early = legacy >> 8 == 0x7f;
+        // The drafts of TLS 1.3 before 22 (0x7fNN or 0x0304 in this place) have neither session id nor compression.
+        let early = legacy >> 8 == 0x7f || legacy == 0x0304;
         let session_id = if early { &[][..] } else { r.vec8()? };
         let cipher = r.u16()?;
         if !early {
@@ -219,7 +219,7 @@ fn up_to_vec16<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
 }
 
 fn read_extensions(block: &[u8], of_client: bool) -> Extensions<'_> {
-    let mut found = Extensions::default();
+    let mut found = Extensions { types: Vec::with_capacity(24), ..Extensions::default() };
     let mut r = Reader::new(block);
     while found.types.len() < MAX_EXTENSIONS {
         let (Some(kind), Some(len)) = (r.u16(), r.u16()) else { break };

@@ -320,6 +320,50 @@ fn quic_vectors_of_the_rfcs() {
 }
 
 #[test]
+fn quic_of_other_versions() {
+    for (packet, version) in [
+        (fixture!("quic-d29.bin"), 0xff00_001d),
+        (fixture!("quic-d27.bin"), 0xff00_001b),
+        (fixture!("quic-d22.bin"), 0xff00_0016),
+        (fixture!("quic-t051.bin"), u32::from_be_bytes(*b"T051")),
+    ] {
+        let facts = datagrams(&[packet], Direction::Up);
+        assert_eq!((name(&facts), facts.quic_version), (Some((NAME, NameSource::QuicSni)), Some(version)));
+    }
+}
+
+#[test]
+fn google_quic_tags() {
+    let chlo = fixture!("gquic.chlo");
+    let q043 = [b"\x09cidcidciQ043\x01hashhashhash\xa0\x01\x02\0", chlo].concat();
+    let q046 = [b"\xc3Q046\x50cidcidci\0\0\0\x01hashhashhash\xa0\x01\x02\0", chlo].concat();
+    for (packet, version) in [(&q043[..], b"Q043"), (&q046, b"Q046"), (fixture!("quic-q050.bin"), b"Q050")] {
+        let facts = datagrams(&[packet], Direction::Up);
+        assert_eq!(name(&facts), Some(("files.example.org", NameSource::QuicSni)));
+        assert_eq!(facts.quic_version, Some(u32::from_be_bytes(*version)));
+        assert_eq!(facts.user_agent.as_deref(), Some("Chrome/99 X"));
+        hostile::all(packet, |bad| {
+            if let Some(mut fresh) = Starts::begin(bad) {
+                fresh.datagram(Direction::Up, bad);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_flood_of_initials_is_given_up() {
+    let mut bad = fixture!("quic-v1.bin").to_vec();
+    bad[600] ^= 1;
+    let mut starts = Starts::begin(&bad).unwrap();
+    let mut calls = 1;
+    while starts.datagram(Direction::Up, &bad) == Outcome::More {
+        calls += 1;
+        bad[8] = calls;
+    }
+    assert!(calls <= 8);
+}
+
+#[test]
 fn quic_hello_over_two_datagrams_in_shuffled_frames() {
     let (a, b) = (fixture!("quic-shuffled-1.bin"), fixture!("quic-shuffled-2.bin"));
     for order in [[a, b], [b, a]] {
@@ -455,5 +499,15 @@ fn hostile_datagrams_do_no_harm() {
             starts.datagram(Direction::Down, bad);
         });
         assert_ne!(starts.finish(), Outcome::More);
+    }
+}
+
+#[test]
+fn any_bytes_do_no_harm() {
+    for good in [UP_12, DOWN_12, UP_RETRY, fixture!("leaf.der"), fixture!("gquic.chlo")] {
+        hostile::all(good, exercise);
+    }
+    for byte in 0..=255 {
+        exercise(&[byte; 700]);
     }
 }

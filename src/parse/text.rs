@@ -45,13 +45,18 @@ pub fn is_name(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.len() <= MAX_NAME
 }
 
+/// The digit of the low four bits.
+pub(super) const fn digit(nibble: u8) -> u8 {
+    let nibble = nibble & 15;
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
+}
+
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 2);
     for b in bytes {
-        for nibble in [b >> 4, b & 15] {
-            out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
-        }
+        out.push(digit(b >> 4) as char);
+        out.push(digit(*b) as char);
     }
     out
 }

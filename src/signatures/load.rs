@@ -293,6 +293,13 @@ pub(crate) fn patterns(
             );
             continue;
         }
+        if catalogue.service(id).category == Category::Noise
+            && let Some(suffix) = anyone_may_register(&pattern)
+        {
+            let what = format!("pattern '{}' calls noise what anyone may register below {suffix}", text.text);
+            source.fault(Some(text.line), what, "list the names one by one, without a glob");
+            continue;
+        }
         let weighty = !matches!(layer, Layer::Shipped { weighty: false });
         let line = text.line as u32;
         let rule = Rule { file: Arc::clone(&source.file), line, pattern, service: id, role, weighty };
@@ -310,4 +317,15 @@ fn too_wide(pattern: &Pattern, role: Role) -> Option<&'static str> {
     // A glob label alone in front of a shared name ("*-x.google.com") names hosts; a bare star names all.
     let stem = stem.trim_start_matches("*.");
     (below && role.carries_data()).then(|| SHARED.iter().copied().find(|s| *s == stem)).flatten()
+}
+
+/// The private suffix (a hoster's, such as an object store) of which a pattern takes in names that anyone can
+/// register. In the noise category that would be an invitation.
+fn anyone_may_register(pattern: &Pattern) -> Option<String> {
+    let stem = pattern.stem();
+    let suffix = psl::suffix(stem.as_bytes()).filter(|s| s.typ() == Some(psl::Type::Private))?;
+    let suffix = std::str::from_utf8(suffix.as_bytes()).ok()?;
+    let chosen = stem.strip_suffix(suffix)?.trim_end_matches('.').rsplit('.').next()?;
+    let open = chosen.is_empty() && pattern.reach() != super::pattern::Reach::Name;
+    (open || chosen.contains(['*', '?'])).then(|| suffix.to_owned())
 }

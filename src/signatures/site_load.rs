@@ -39,6 +39,7 @@
 
 use super::kinds::{Category, Degree, Role};
 use super::load::{Layer, addresses, category, good_slug, patterns, schema};
+use super::pattern::Reach;
 use super::site::{Allow, Budget, Globs, Standing};
 use super::tools::known_service;
 use super::{Catalogue, Service, ServiceId};
@@ -278,7 +279,9 @@ fn service(catalogue: &mut Catalogue, source: &mut Source<'_>, mut keys: Keys<'_
     };
     let Some(id) = id else { return };
     addresses(catalogue, source, &mut keys, id);
+    let first = catalogue.rules.len();
     patterns(catalogue, source, &mut keys, id, Layer::Site);
+    noise_over_services(catalogue, source, id, first);
     if !keys.has("ranges") && !Role::ALL.iter().any(|role| keys.has(role.as_str())) {
         let what = format!("service {} gets no pattern here", slug.text);
         source.fault(Some(slug.line), what, "add mixed = [\"cloud.example.org\"] or another role");
@@ -305,6 +308,34 @@ fn service(catalogue: &mut Catalogue, source: &mut Source<'_>, mut keys: Keys<'_
     keys.finish(source);
 }
 
+/// Refuses a site's own noise that would take names away from monitored services.
+fn noise_over_services(catalogue: &Catalogue, source: &mut Source<'_>, id: ServiceId, first: usize) {
+    if catalogue.service(id).category != Category::Noise {
+        return;
+    }
+    for rule in catalogue.rules.iter().skip(first) {
+        let (tail, reach) = (rule.pattern.tail(), rule.pattern.reach());
+        let below = |other: &str| {
+            other == tail
+                || reach != Reach::Name && other.strip_suffix(tail).is_some_and(|rest| rest.ends_with('.'))
+        };
+        let hidden = catalogue.rules.iter().take(first).find(|shipped| {
+            shipped.role.carries_data()
+                && catalogue.service(shipped.service).category != Category::Noise
+                && below(shipped.pattern.tail())
+        });
+        if let Some(hidden) = hidden {
+            let slug = &catalogue.service(hidden.service).slug;
+            let what = format!("pattern '{}' would call names of {slug} noise", rule.pattern.as_str());
+            source.fault(
+                Some(rule.line as usize),
+                what,
+                "write an [[allow]] entry with hosts, a budget and a date",
+            );
+        }
+    }
+}
+
 /// A service that only this site has.
 fn declare(
     catalogue: &mut Catalogue,
@@ -327,6 +358,10 @@ fn declare(
         source.fault(Some(slug.line), what, "add category = \"cloud_storage\" or another");
         return None;
     };
+    if weight == Some(0) && category != Category::Noise {
+        let what = format!("weight 0 would blind {}", slug.text);
+        source.fault(Some(slug.line), what, "write 1 or more, or use category noise");
+    }
     let made = Service {
         id: ServiceId(0),
         slug: slug.text.clone(),

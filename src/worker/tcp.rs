@@ -47,7 +47,8 @@ impl Context {
         side: Side,
         packet: &Packet<'_>,
     ) -> Option<EndReason> {
-        if packet.at.since(flow.hot.last) > self.timeout(flow, cold) {
+        // A stamp that the clock does not believe (yet) says nothing about silence.
+        if packet.at.min(packet.now).since(flow.hot.last) > self.timeout(flow, cold) {
             return Some(EndReason::Timeout);
         }
         let syn = packet.transport == Transport::Tcp && packet.tcp.flags & (SYN | ACK | RST) == SYN;
@@ -143,7 +144,6 @@ impl Context {
 /// Counts the frame; never overflows, because the counters are folded first.
 fn count<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: &Packet<'_>) {
     flow.fold(cold);
-    cold.first = cold.first.min(packet.since);
     flow.hot.last = flow.hot.last.max(packet.at);
     // Tunnels with a frame shorter than its packet do not exist; a capture that says so is believed for the wire.
     let counts = &mut cold.sides[side.index()].counts;

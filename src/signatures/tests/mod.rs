@@ -61,7 +61,7 @@ fn the_shipped_files_have_no_faults() {
 
 #[test]
 fn the_golden_names_come_out_right() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     for (host, service, role) in GOLDEN {
         let found = catalogue.classify(host);
         let found = found.map(|v| (catalogue.service(v.service).slug.as_str(), v.role.as_str()));
@@ -114,7 +114,7 @@ fn lists_are_sorted_and_services_stand_in_order() {
 
 #[test]
 fn every_category_has_services_and_every_technique_is_covered() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     for category in Category::ALL {
         assert!(catalogue.services().any(|s| s.category == *category), "{category}");
     }
@@ -133,7 +133,7 @@ fn every_category_has_services_and_every_technique_is_covered() {
 
 #[test]
 fn a_rule_is_found_by_a_name_made_from_it() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     for rule in catalogue.rules() {
         let text = rule.pattern.as_str();
         let host = text.replace("<tenant>", "acme").replacen("*.", "x.", usize::from(text.starts_with("*.")));
@@ -150,7 +150,7 @@ fn a_rule_is_found_by_a_name_made_from_it() {
 
 #[test]
 fn tenants_are_read_from_names() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     for (host, tenant) in [
         ("contoso.sharepoint.com", Some("contoso")),
         ("contoso-my.sharepoint.com", Some("contoso")),
@@ -175,7 +175,7 @@ fn tenants_are_read_from_names() {
 
 #[test]
 fn a_name_seen_nowhere_weighs_what_its_parent_weighs() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     let weighty = |host: &str| catalogue.classify(host).map(|v| v.weighty);
     assert_eq!(weighty("block.dropbox.com"), Some(true), "below .dropbox.com, which is well known");
     assert_eq!(
@@ -187,7 +187,7 @@ fn a_name_seen_nowhere_weighs_what_its_parent_weighs() {
 
 #[test]
 fn owned_addresses_name_their_service() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     for (ip, slug) in [
         ("162.125.1.2", "dropbox"),
         ("149.154.167.220", "telegram"),
@@ -209,7 +209,7 @@ fn owned_addresses_name_their_service() {
 
 #[test]
 fn tools_and_applications_are_found_by_process() {
-    let catalogue = Catalogue::builtin();
+    let catalogue = shared();
     assert!(catalogue.tools().len() >= 55 && catalogue.applications().len() >= 190);
     let tools = |process| catalogue.tools_named(process).map(|t| t.slug.as_str()).collect::<Vec<_>>();
     assert_eq!(tools(r"C:\Users\x\RClone.EXE"), ["rclone"]);
@@ -222,11 +222,11 @@ fn tools_and_applications_are_found_by_process() {
 
 #[test]
 fn the_commands_say_how_and_by_which_rule() {
-    let catalogue = Catalogue::builtin();
-    let table = table(&catalogue);
+    let catalogue = shared();
+    let table = table(catalogue);
     assert!(table.lines().count() == catalogue.services().len() + 2);
     assert!(table.contains("T1567.002") && table.contains("upload"));
-    let text = describe(&catalogue, "contoso-my.sharepoint.com");
+    let text = describe(catalogue, "contoso-my.sharepoint.com");
     for part in [
         "sharepoint_online",
         "mixed",
@@ -237,10 +237,16 @@ fn the_commands_say_how_and_by_which_rule() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(describe(&catalogue, "dropbpx.com").contains("near       .dropbox.com of Dropbox"));
-    assert!(describe(&catalogue, "x.oraclecloud.com").contains("oraclecloud.com"));
-    assert!(describe(&catalogue, "162.125.1.1").contains("Dropbox"));
-    assert!(describe(&catalogue, "10.0.0.1").contains("no network"));
-    let hostile = describe(&catalogue, "a\u{1b}[31m\n.example");
+    assert!(describe(catalogue, "dropbpx.com").contains("near       .dropbox.com of Dropbox"));
+    assert!(describe(catalogue, "x.oraclecloud.com").contains("oraclecloud.com"));
+    assert!(describe(catalogue, "162.125.1.1").contains("Dropbox"));
+    assert!(describe(catalogue, "10.0.0.1").contains("no network"));
+    let hostile = describe(catalogue, "a\u{1b}[31m\n.example");
     assert!(!hostile.contains('\u{1b}') && hostile.lines().count() == 1, "{hostile:?}");
+}
+
+/// The built-in catalogue, read once for all tests.
+fn shared() -> &'static Catalogue {
+    static CATALOGUE: std::sync::OnceLock<Catalogue> = std::sync::OnceLock::new();
+    CATALOGUE.get_or_init(Catalogue::builtin)
 }

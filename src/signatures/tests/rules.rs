@@ -140,6 +140,19 @@ fn unknown_keys_and_wrong_kinds_are_refused() {
 }
 
 #[test]
+fn noise_must_not_be_open_to_everybody() {
+    let noise = HEAD.to_owned() + "category = \"noise\"\n";
+    for open in
+        ["wsus*.blob.core.windows.net", "*.blob.core.windows.net", ".github.io", "x-?.s3.amazonaws.com"]
+    {
+        refused(&format!("{noise}upload = [\"{open}\"]"), 7, "anyone may register");
+    }
+    for closed in ["wsus01.blob.core.windows.net", "upload.*.vendor.example.com", "*.vendor.example.com"] {
+        assert!(faults(&format!("{noise}upload = [\"{closed}\"]")).is_empty(), "{closed}");
+    }
+}
+
+#[test]
 fn networks_of_two_services_must_not_overlap() {
     let b = "[service.b]\nname = \"B\"\nweight = 10\nweb = [\"b.example.org\"]\n";
     let a = format!("{HEAD}web = [\"a.example.org\"]\nasn = [64500]\nranges = [\"198.51.100.0/24\"]\n");

@@ -5,7 +5,8 @@ use crate::units::{Bytes, Span, Timestamp};
 
 fn with(site: &str) -> (Catalogue, Vec<String>, Vec<String>) {
     let site = format!("schema = 1\n{site}");
-    let (catalogue, faults, warnings) = Catalogue::read_texts(builtin::FILES, Some(("site.toml", &site)));
+    let mut catalogue = shared().clone();
+    let Findings { faults, warnings } = site_load::read(&mut catalogue, "site.toml", &site);
     let lines = |list: Vec<Fault>| list.iter().map(ToString::to_string).collect();
     (catalogue, lines(faults), lines(warnings))
 }
@@ -57,7 +58,7 @@ fn tenants_are_own_sanctioned_foreign_or_unknown() {
     }
     let cap = site.standing(s3, Some("partner-x"), &inside).and_then(|s| s.hard_cap).expect("a cap");
     assert_eq!(cap, Budget { bytes: Bytes(50 << 30), per: Span::from_secs(86_400) });
-    let silent = Catalogue::builtin();
+    let silent = shared().clone();
     assert_eq!(silent.site().sanction(sharepoint, Some("contoso"), &inside), Sanction::Unknown);
 }
 
@@ -75,7 +76,6 @@ fn own_services_come_first_and_own_names_extend_shipped_ones() {
     let mirror = catalogue.classify("mega-mirror.contoso.example").map(|v| (v.service, v.role));
     assert_eq!(mirror, catalogue.find("mega").map(|id| (id, Role::Upload)));
     assert_eq!(catalogue.find("slack").map(|id| catalogue.service(id).weight), Some(5));
-    assert_ne!(catalogue.version(), Catalogue::builtin().version());
     assert!(describe(&catalogue, "a.cloud.contoso.example").contains("site.toml:7"));
 }
 
@@ -164,12 +164,21 @@ fn what_would_blind_is_refused_with_a_cure() {
         5,
         "takes in all of google.com",
     );
+    refused(
+        "[[service]]\nid = \"x\"\ncategory = \"paste\"\nweight = 0\nmixed = [\"x.example.org\"]\n",
+        3,
+        "would blind x",
+    );
+    for name in ["content.dropboxapi.com", ".dropboxapi.com", "*.mega.co.nz"] {
+        let noise = format!("[[service]]\nid = \"x\"\ncategory = \"noise\"\nupload = [\"{name}\"]\n");
+        refused(&noise, 5, "noise; write an [[allow]] entry");
+    }
     refused("[[alow]]\nservice = \"dropbox\"\n", 2, "did you mean allow?");
 }
 
 #[test]
 fn narrow_entries_that_add_up_to_a_category_are_refused() {
-    let builtin = Catalogue::builtin();
+    let builtin = shared().clone();
     let backup = builtin.services().filter(|s| s.category == Category::CloudBackup);
     let all: String = backup.map(|s| ALLOW.replace("google_drive", &s.slug)).collect();
     let (_, faults, _) = with(&all);
@@ -178,13 +187,20 @@ fn narrow_entries_that_add_up_to_a_category_are_refused() {
 
 #[test]
 fn noise_may_be_ignored_to_no_effect() {
+    accepted("[[service]]\nid = \"x\"\ncategory = \"noise\"\nupload = [\"crash.contoso.example\"]\n");
     let (_, faults, warnings) = with("[[ignore]]\nservice = \"speedtest\"\n");
     assert!(faults.is_empty() && warnings.len() == 1 && warnings[0].contains("noise already"), "{faults:?}");
 }
 
 #[test]
+fn the_site_is_part_of_the_version() {
+    let (catalogue, faults, _) = Catalogue::read_texts(builtin::FILES, Some(("site.toml", "schema = 1")));
+    assert!(faults.is_empty() && catalogue.version() != shared().version());
+}
+
+#[test]
 fn tenants_of_the_main_configuration_count_too() {
-    let mut catalogue = Catalogue::builtin();
+    let mut catalogue = shared().clone();
     let s3 = catalogue.find("aws_s3");
     catalogue.site_mut().add_tenants(true, None, ["contoso".to_owned()]);
     catalogue.site_mut().add_tenants(false, s3, ["partner".to_owned()]);
@@ -194,4 +210,14 @@ fn tenants_of_the_main_configuration_count_too() {
         [say("contoso"), say("partner"), say("evil")],
         [Sanction::Own, Sanction::Sanctioned, Sanction::Unsanctioned]
     );
+}
+
+#[test]
+fn the_documented_example_is_accepted() {
+    let doc = include_str!("../site_load.rs").lines().map_while(|line| line.strip_prefix("//!"));
+    let example: Vec<&str> = doc.skip_while(|line| line.trim() != "```toml").skip(1).collect();
+    let end = example.iter().position(|line| line.trim() == "```").expect("an end");
+    let text: String = example[..end].iter().map(|line| line.replacen(' ', "", 1) + "\n").collect();
+    let catalogue = accepted(text.strip_prefix("schema = 1\n").expect("the schema first"));
+    assert_eq!((catalogue.site().standings().len(), catalogue.site().allow_list().len()), (4, 1));
 }
