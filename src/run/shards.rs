@@ -19,8 +19,6 @@ use std::thread;
 
 /// Chunks that may wait for a worker.
 const CHUNKS: usize = 4;
-/// Messages that may wait for the detector. One is enough for the same records; more is faster.
-const TOLD: usize = 64;
 /// Lists of records that may wait for the writer.
 const RECORDS: usize = 64;
 
@@ -60,7 +58,7 @@ struct Message {
 /// Reads in this thread, works in others.
 pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let workers = setup.config.workers;
-    let (tell, hear) = bounded::<Message>(TOLD);
+    let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
     let detector = setup.detector();
     let worker_config = setup.worker_config();
