@@ -161,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// The clock has passed a second of its grid, before frame `ordinal`.
+    /// The clock has passed a second of its grid, at place `ordinal` of the order of all frames and ticks.
     pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);

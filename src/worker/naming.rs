@@ -33,7 +33,7 @@ impl Context {
         let after = starts.sides[side.index()].held();
         self.pool = (self.pool + after).saturating_sub(before);
         if grown || starts.sides[side.index()].ended() {
-            let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+            let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
         }
         if self.pool > START_POOL_BYTES && flow.hot.has(Flag::NAMING) {

@@ -24,7 +24,7 @@ impl Context {
         if let Some((flow, cold)) = table.find_both(hash, &key)
             && let Some(reason) = self.has_ended(flow, cold, side, packet)
         {
-            self.close(table, &key, reason, packet.now, packet.ordinal, true);
+            self.close(table, &key, reason, packet.now, packet.ordinal);
         }
         if table.find(hash, &key).is_none() {
             self.open(table, key, side, hash, packet);
