@@ -91,7 +91,7 @@ impl Front {
         }
         self.clock.advance(now);
         if let Some(second) = self.clock.ticks_due() {
-            self.tick(second, self.counters.frames, sink);
+            self.tick(second, sink);
         }
     }
 
