@@ -35,6 +35,7 @@ pub mod signatures;
 
 pub mod config;
 pub mod detect;
+pub mod geo;
 pub mod incident;
 pub mod output;
 

@@ -190,6 +190,21 @@ pub struct DnsAnswer {
     pub ech: bool,
 }
 
+/// A lease: until it ends or is given anew, this address is that machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// The address.
+    pub ip: IpAddr,
+    /// Link address of the machine.
+    pub mac: [u8; 6],
+    /// What the machine calls itself.
+    pub name: Option<Box<str>>,
+    /// When it was given.
+    pub at: Timestamp,
+    /// When it ends; the same as `at` where nothing was said.
+    pub until: Timestamp,
+}
+
 /// One message from a worker.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Telling {
@@ -214,6 +229,8 @@ pub enum Telling {
     Dns(Box<DnsAnswer>),
     /// A flow ended (or is reported while open).
     Summary(Box<FlowSummary>),
+    /// An address was leased, or seen in use. The unspecified address: only the name of a machine is told.
+    Lease(Box<Lease>),
 }
 
 /// A telling and its place in the order.

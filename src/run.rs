@@ -11,7 +11,7 @@ use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
 use crate::counters::{Stats, WorkerCounters};
-use crate::decode::Packet;
+use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
 use crate::front::{Front, Sink};
 use crate::output::file::Outputs;
@@ -74,6 +74,7 @@ impl Setup {
     fn detector(&self) -> Detector {
         let c = &self.config;
         Detector::new(c.detect.clone(), &c.sensor, c.seed, c.home_net.clone(), Arc::clone(&self.catalogue))
+            .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
     }
 }
 
@@ -157,6 +158,11 @@ impl<'b> Sink<'b> for Inline<'_, 'b> {
     fn passing(&mut self, packet: &Packet<'_>) {
         self.hand_over();
         self.worker.packets(std::slice::from_ref(packet));
+    }
+
+    fn neighbour(&mut self, seen: Neighbour) {
+        self.hand_over();
+        self.worker.neighbour(&seen);
     }
 
     fn tick(&mut self, now: Timestamp, ordinal: u64) {

@@ -88,6 +88,7 @@ impl Detector {
             pair.flows.clear();
             pair.flows_total = 0;
             pair.destinations.clear();
+            pair.signs.clear();
         }
     }
 
@@ -136,6 +137,7 @@ impl Detector {
         destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut evidence = upload_volume::evidence(known, out, into, threshold, &self.config);
         evidence.push(visibility(pair));
+        evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
         let category = known.class.category.replace('_', " ");
         let service = &known.class.service_name;
         let critical = if incident.severity == Severity::Critical { " [critical]" } else { "" };

@@ -3,7 +3,7 @@
 use super::window::Window;
 use crate::incident::Incident;
 use crate::observe::{Ends, FlowId};
-use crate::output::{Identity, IncidentFlow};
+use crate::output::{Identity, IncidentFlow, Sign};
 use crate::signatures::ServiceId;
 use crate::units::{Span, Timestamp};
 use std::net::IpAddr;
@@ -44,6 +44,8 @@ pub struct Pair {
     pub midstream: bool,
     /// A contributing flow was seen one way only.
     pub one_way: bool,
+    /// What was odd about the names of contributing flows; one of a kind.
+    pub signs: Vec<Sign>,
     /// The incident that is open.
     pub incident: Option<Box<Incident>>,
 }
@@ -83,6 +85,7 @@ impl Pair {
             gap: 0,
             midstream: false,
             one_way: false,
+            signs: Vec::new(),
             incident: None,
         }
     }
@@ -102,6 +105,9 @@ impl Pair {
         self.midstream |= part.midstream;
         self.one_way |= part.one_way;
         self.list_flow(part);
+        for sign in &part.identity.signs {
+            Sign::add(&mut self.signs, sign.clone());
+        }
         if let Some(name) = &part.identity.name {
             self.list_destination(name, part.out);
         }

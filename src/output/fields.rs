@@ -117,6 +117,9 @@ pub static OURS: &[Field] = &[
     f("sanction", "string", "own, sanctioned, unsanctioned, unknown"),
     f("originator_home", "boolean", "the originator is in the home network"),
     f("host.{ip,mac,name}", "string", "the home side; for automation, since src_ip may be outside"),
+    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front (docs/names.md)"),
+    f("dest.asn", "integer", "autonomous system of the responder's address, with --asn-db"),
+    f("dest.{as_org,country,city}", "string", "its organisation, with --asn-db; ISO country code and city, with --city-db"),
     f("http.request_bytes", "integer", "Content-Length of the request"),
     f("incident.id", "string", "sensor name and ULID, the same in every replay"),
     f("incident.seq", "integer", "number of this record within the incident, from 1"),
@@ -156,6 +159,8 @@ pub static OURS: &[Field] = &[
     f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, interim ones left out"),
     f("tell.late", "integer", "stats: tellings that came too late (live)"),
     f("detect.{pairs,pairs_evicted,incidents,alerts}", "integer", "stats: host and service pairs in memory, given up; incidents, alert records"),
+    f("detect.{shared_front,hidden_dns}", "integer", "stats: flows whose name ECH hid and nothing else told; encrypted DNS flows (DoT, DoH, DoQ)"),
+    f("detect.{leases,hosts_evicted}", "integer", "stats: addresses whose machine is known; given up for want of room"),
     f("detect.names.SOURCE", "integer", "stats: flows named after DNS and addresses were asked"),
     f("output.{lines,dropped}", "integer", "stats: lines written, lost"),
 ];

@@ -56,6 +56,13 @@ pub(super) fn identity() -> Identity {
         class: Some(Arc::new(class)),
         originator_home: true,
         host: Some(Arc::new(host)),
+        signs: vec![Sign::new(SignKind::SniAddressMismatch, "the address is another's")],
+        dest: Some(Arc::new(Dest {
+            asn: Some(19_679),
+            org: Some("Dropbox".into()),
+            country: Some("US".into()),
+            city: Some("San Francisco".into()),
+        })),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
+mod dns;
 mod life;
 mod naming;
 mod tcp;
@@ -10,11 +11,11 @@ mod tell;
 mod udp;
 
 use crate::counters::WorkerCounters;
-use crate::decode::{Packet, Pair, Transport};
+use crate::decode::{Neighbour, Packet, Pair, Transport};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow};
 use crate::flow::table::{Table, Timeouts};
-use crate::observe::Told;
+use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
 use std::collections::VecDeque;
 
@@ -45,6 +46,8 @@ const TELL_SOON_BYTES: u32 = 1024;
 const AHEAD: usize = 32;
 /// Memory for the starts of all flows that are being named.
 const START_POOL_BYTES: usize = 64 << 20;
+/// A queue of flows that wait for a name is looked through from this length.
+const PRUNE_FROM: usize = 4_096;
 /// Time between two sweeps over the whole table.
 const SWEEP: Span = Span::from_secs(30);
 
@@ -101,6 +104,8 @@ pub struct Worker {
     v6: Table<KeyV6>,
     context: Context,
     swept: Timestamp,
+    /// Length of the queue of flows that wait for a name, when it was last cleared of others.
+    pruned: usize,
     hashes: Vec<u64>,
 }
 
@@ -123,6 +128,7 @@ impl Worker {
                 pool: 0,
             },
             swept: Timestamp::MIN,
+            pruned: 0,
             hashes: Vec::new(),
         }
     }
@@ -158,13 +164,48 @@ impl Worker {
                     }
                 }
             }
+            if self.context.is_crowded() {
+                self.shed();
+            }
         }
+    }
+
+    /// Makes room for the starts of new flows: those that have waited longest for a name get none.
+    fn shed(&mut self) {
+        while self.context.is_crowded() {
+            let Some(oldest) = self.context.naming.pop_front() else { return };
+            match oldest.key {
+                AnyKey::V4(key) => self.context.give_up(&mut self.v4, key, oldest.ordinal),
+                AnyKey::V6(key) => self.context.give_up(&mut self.v6, key, oldest.ordinal),
+            }
+        }
+    }
+
+    /// Strikes flows that wait no more out of the queue, when most of it may be such.
+    fn prune(&mut self) {
+        if self.context.naming.len() < self.pruned.saturating_mul(2).max(PRUNE_FROM) {
+            return;
+        }
+        let (v4, v6) = (&mut self.v4, &mut self.v6);
+        self.context.naming.retain(|w| match w.key {
+            AnyKey::V4(key) => Context::is_waiting(v4, key, w.ordinal),
+            AnyKey::V6(key) => Context::is_waiting(v6, key, w.ordinal),
+        });
+        self.pruned = self.context.naming.len();
+    }
+
+    /// Passes on that a machine was seen to use an address.
+    pub fn neighbour(&mut self, seen: &Neighbour) {
+        let lease = Lease { ip: seen.ip, mac: seen.mac, name: None, at: seen.at, until: seen.at };
+        let mut turn = self.context.turn(seen.ordinal, seen.ordinal);
+        self.context.say(&mut turn, seen.now, Telling::Lease(Box::new(lease)));
     }
 
     /// The clock has passed a second of its grid, at place `ordinal` of the order of all frames and ticks.
     pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);
+        self.prune();
         if self.swept == Timestamp::MIN {
             self.swept = now;
         }

@@ -6,6 +6,7 @@ use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow};
 use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
+use crate::flow::table::Table;
 use crate::observe::Telling;
 use crate::parse::{self, AppProto, Facts, Outcome, Talk};
 use crate::units::{Both, Timestamp};
@@ -32,13 +33,39 @@ impl Context {
         let grown = starts.sides[side.index()].add(seq, packet.payload, packet.payload_len, limit);
         let after = starts.sides[side.index()].held();
         self.pool = (self.pool + after).saturating_sub(before);
-        if grown || starts.sides[side.index()].ended() {
+        let news = grown || starts.sides[side.index()].ended();
+        if news && !is_dns(cold) && cold.starts.as_mut().is_some_and(|s| s.worth_asking()) {
             let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
         }
-        if self.pool > START_POOL_BYTES && flow.hot.has(Flag::NAMING) {
-            self.give_up(flow, cold);
+        if news && is_dns(cold) {
+            self.dns_stream(flow, cold, packet);
         }
+    }
+
+    /// Whether more is held for naming than there is room for.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.pool > START_POOL_BYTES
+    }
+
+    /// Gives up the naming of a flow that has waited longest; what was found before stands.
+    pub(crate) fn give_up<K: Key>(&mut self, table: &mut Table<K>, key: K, ordinal: u64) {
+        let hash = table.hash(&key);
+        let Some((flow, cold)) = table.find_both(hash, &key) else { return };
+        if cold.ordinal != ordinal || !flow.hot.has(Flag::NAMING) {
+            return;
+        }
+        if let Some(n) = self.counters.given_up.get_mut(parse::GiveUp::TooLong as usize) {
+            *n += 1;
+        }
+        self.release(flow, cold);
+    }
+
+    /// The flow still waits for a name.
+    pub(crate) fn is_waiting<K: Key>(table: &mut Table<K>, key: K, ordinal: u64) -> bool {
+        let hash = table.hash(&key);
+        let found = table.find_both(hash, &key);
+        found.is_some_and(|(flow, cold)| cold.ordinal == ordinal && flow.hot.has(Flag::NAMING))
     }
 
     /// Called when a flow ends: what the parsers make of what there is.
@@ -53,9 +80,12 @@ impl Context {
             return;
         }
         if cold.starts.is_some() {
-            self.ask(flow, cold, now, true, turn);
+            if !is_dns(cold) {
+                self.ask(flow, cold, now, true, turn);
+            }
             self.release(flow, cold);
         } else if let Some(mut datagrams) = cold.datagrams.take() {
+            self.pool = self.pool.saturating_sub(datagrams.held());
             let outcome = datagrams.finish();
             self.heard(flow, cold, outcome, now, true, turn);
         }
@@ -98,8 +128,12 @@ impl Context {
             Outcome::More => {}
             Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
             Outcome::Done(facts) => {
+                // The messages of DNS over TCP are read one by one as they come.
+                let goes_on = facts.app == AppProto::Dns && !last;
                 self.found(flow, cold, facts, now, true, turn);
-                self.release(flow, cold);
+                if !goes_on {
+                    self.release(flow, cold);
+                }
             }
             Outcome::Nothing(why) => {
                 if let Some(n) = self.counters.given_up.get_mut(why as usize) {
@@ -112,7 +146,7 @@ impl Context {
     }
 
     /// Passes facts on, once for each time they grew.
-    fn found<K: Key>(
+    pub(crate) fn found<K: Key>(
         &mut self,
         flow: &mut Flow<K>,
         cold: &mut Cold,
@@ -168,21 +202,21 @@ impl Context {
         self.say(turn, now, named);
     }
 
-    fn give_up<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
-        if let Some(n) = self.counters.given_up.get_mut(parse::GiveUp::TooLong as usize) {
-            *n += 1;
-        }
-        self.release(flow, cold);
-    }
-
     /// Frees the starts.
-    fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
+    pub(crate) fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
         if let Some(starts) = cold.starts.take() {
             self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
         }
-        cold.datagrams = None;
+        if let Some(datagrams) = cold.datagrams.take() {
+            self.pool = self.pool.saturating_sub(datagrams.held());
+        }
         flow.hot.set(Flag::NAMING, false);
     }
+}
+
+/// The flow is DNS over TCP, as far as is known.
+fn is_dns(cold: &Cold) -> bool {
+    cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Dns)
 }
 
 /// Begins to follow TLS records: walks over what is there, so that the place after it is known.
