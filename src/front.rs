@@ -2,7 +2,7 @@
 //!
 //! Whoever takes the packets is a [`Sink`]: the one worker that runs inline, or lists for several.
 
-use crate::capture::{Batch, Frame};
+use crate::capture::{Batch, Frame, Lent};
 use crate::clock::Clock;
 use crate::counters::FrontCounters;
 use crate::decode::{Decoded, Packet, decode};
@@ -39,6 +39,11 @@ pub struct Front {
 impl Front {
     /// Passes the frames of a batch on.
     pub fn batch<'b>(&mut self, batch: &'b Batch, sink: &mut impl Sink<'b>) {
+        self.lent(batch.lend(), sink);
+    }
+
+    /// Passes on the frames in any piece of memory.
+    pub fn lent<'b>(&mut self, batch: Lent<'b>, sink: &mut impl Sink<'b>) {
         for (i, slot) in batch.slots.iter().enumerate() {
             if let Some(next) = batch.slots.get(i + AHEAD)
                 && let Some(byte) = batch.bytes.get(next.offset as usize)
@@ -76,6 +81,17 @@ impl Front {
         }
         if let Some(slot) = batch.slots.first() {
             self.first.get_or_insert(slot.at);
+        }
+    }
+
+    /// Lets time pass without frames, as it does on a quiet wire. Never past the stamp of a frame to come.
+    pub fn idle<'b>(&mut self, now: Timestamp, sink: &mut impl Sink<'b>) {
+        if now <= self.clock.now() {
+            return;
+        }
+        self.clock.advance(now);
+        if let Some(second) = self.clock.ticks_due() {
+            self.tick(second, sink);
         }
     }
 

@@ -135,5 +135,6 @@ fn cold_of(side: Side, packet: &Packet<'_>) -> Cold {
         path: packet.path,
         tls_overhead: 0,
         unfollowed: [0, 0],
+        lost_at: [0, 0],
     }
 }

@@ -167,7 +167,7 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
     let tls = cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Tls);
     let counts = |side: Side| {
         let c = cold.sides[side.index()].counts;
-        let app = if tls { c.app + cold.unfollowed[side.index()] } else { 0 };
+        let app = if tls { c.app + flow.unfollowed(cold, side) } else { 0 };
         Counts { gap: flow.gap(cold, side), app, ..c }
     };
     let since = cold.at_report.as_ref().filter(|_| end.is_none()).map(|old| Both {
@@ -182,7 +182,7 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
         first: cold.first,
         last: flow.hot.last,
         counts: Both { up: counts(up), down: counts(down) },
-        app_followed: tls.then_some(cold.unfollowed == [0, 0]),
+        app_followed: tls.then_some(flow.unfollowed(cold, up) + flow.unfollowed(cold, down) == 0),
         seen: Both { up: seen(cold, up), down: seen(cold, down) },
         history: cold.history_text(),
         midstream: cold.midstream,
