@@ -28,6 +28,8 @@ use std::time::Instant;
 const HANDED: usize = 256;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
+/// Prefixes outside home that are named.
+const OUTSIDE_ROWS: usize = 3;
 
 /// Why a run could not be made.
 #[derive(Debug)]
@@ -199,6 +201,7 @@ impl End {
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
             flows_by_side: totals.flows,
+            outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
             learned_home: self.detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,

@@ -159,6 +159,9 @@ impl Detector {
             ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
             ..Identity::default()
         };
+        if let Some((mac, _)) = path.mac {
+            self.home.learn_mac(&ends, mac);
+        }
         let known = self.classify(&ends, &mut identity, now);
         let sides = self.home.sides(&ends, known.is_some());
         identity.host = Self::host_of(&ends, sides, &path);
