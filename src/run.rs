@@ -24,8 +24,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time.
-const HANDED: usize = 256;
+/// Packets handed to the worker at a time: as many as it looks ahead over, and few enough to stay in the first cache.
+const HANDED: usize = 32;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
 /// Prefixes outside home that are named.
