@@ -42,11 +42,11 @@ pub(super) fn list(bytes: &[u8], first: usize, frames: u32, link: LinkType, slot
 /// The link type of the frames that a packet socket gives for a kind of hardware (`ARPHRD_*`).
 pub(super) const fn link_type(hardware: u16) -> Option<LinkType> {
     Some(match hardware {
-        1 | 772 => LinkType::ETHERNET,            // Ethernet, loopback
-        519 | 65_534 => LinkType(101),            // raw IP: rmnet, tun, WireGuard
-        768 | 769 | 776 => LinkType(101),         // IP-in-IP, IPv6 tunnels, 6in4
-        801 => LinkType(105),                     // 802.11
-        803 => LinkType(127),                     // radiotap
+        1 | 772 => LinkType::ETHERNET,    // Ethernet, loopback
+        519 | 65_534 => LinkType(101),    // raw IP: rmnet, tun, WireGuard
+        768 | 769 | 776 => LinkType(101), // IP-in-IP, IPv6 tunnels, 6in4
+        801 => LinkType(105),             // 802.11
+        803 => LinkType(127),             // radiotap
         _ => return None,
     })
 }

@@ -7,9 +7,9 @@
 mod block;
 mod foreign;
 mod input;
+mod listing;
 #[cfg(target_os = "linux")]
 pub mod live;
-mod listing;
 mod pcap;
 mod pcapng;
 pub mod replay;

@@ -208,7 +208,11 @@ impl Ring {
 
     /// Begins to take in frames: those that `filter` keeps.
     pub fn start(&self, filter: &[Instruction]) -> io::Result<()> {
-        if filter.is_empty() { self.filter(&Instruction::keep(self.config.snap)) } else { self.filter(filter) }
+        if filter.is_empty() {
+            self.filter(&Instruction::keep(self.config.snap))
+        } else {
+            self.filter(filter)
+        }
     }
 
     /// Takes in no more. What has been taken in comes within [`RingConfig::retire_ms`].
@@ -243,7 +247,9 @@ impl Ring {
     /// What the kernel counted since the ring was opened.
     pub fn counters(&mut self) -> RingCounters {
         // The kernel's figures start anew at each reading.
-        if let Ok(new) = get::<libc::tpacket_stats_v3>(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS) {
+        if let Ok(new) =
+            get::<libc::tpacket_stats_v3>(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)
+        {
             self.counters.frames += u64::from(new.tp_packets);
             self.counters.drops += u64::from(new.tp_drops);
             self.counters.freezes += u64::from(new.tp_freeze_q_cnt);
@@ -409,9 +415,8 @@ fn set<T>(socket: &OwnedFd, name: libc::c_int, value: &T) -> io::Result<()> {
 fn set_at<T>(socket: &OwnedFd, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
     let len = size_of::<T>() as libc::socklen_t;
     // SAFETY: the value is whole, of the length given, and lives through the call.
-    let done = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), len)
-    };
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), len) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -419,9 +424,8 @@ fn get<T: Plain>(socket: &OwnedFd, level: libc::c_int, name: libc::c_int) -> io:
     let mut value: T = unsafe_zeroed();
     let mut len = size_of::<T>() as libc::socklen_t;
     // SAFETY: there is room for `len` bytes, and any bytes make a `T`.
-    let done = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len)
-    };
+    let done =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
 }
 
