@@ -58,7 +58,7 @@ pub struct Frame<'a> {
     pub at: Timestamp,
     /// The pipeline's clock at this frame: never goes backwards (see `clock`).
     pub now: Timestamp,
-    /// Number of this frame since the start, over all files, beginning with 0.
+    /// Number of this frame in the one order of all that happens: frames over all files, ticks, datagrams put together.
     pub ordinal: u64,
     /// The bytes that were captured.
     pub bytes: &'a [u8],
