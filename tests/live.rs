@@ -20,7 +20,9 @@ use egret::signatures::Catalogue;
 use netns::{Cable, FAR};
 use pcapwrite::{Classic, Frame};
 use serde_json::Value;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -342,4 +344,53 @@ fn what_cannot_be_opened_is_explained() {
     live.capture.interfaces = vec!["nosuch0".to_owned()];
     let Err(error) = run::live::run(setup(&dir("none"), 1), &live, &mut |_| {}) else { panic!("opened") };
     assert_eq!(error.to_string(), "nosuch0: no such interface; `egret interfaces` lists them");
+}
+
+#[test]
+fn the_program_captures_until_a_signal_and_writes_stats() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    let dir = dir("program");
+    let mut sensor = Command::new("ip")
+        .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
+        .args(["--workers", "2", "--ring", "4MiB", "--json", "-o"])
+        .arg(&dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let frames = frames(Way::Vlan, 10);
+    let began = Instant::now();
+    // It is up when the log is there and what is sent arrives: sent until then, it does not count.
+    while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let sent = cable.send(&frames, RATE).unwrap();
+    let pid = sensor.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let mut said = String::new();
+    sensor.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(sensor.wait().unwrap().success());
+    assert!(serde_json::from_str::<Value>(&said).is_ok(), "{said}");
+    let text = std::fs::read_to_string(dir.join("eve.json")).unwrap();
+    let stats = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let stats = stats.filter(|v| v["event_type"] == "stats").last().unwrap();
+    let capture = &stats["egret"]["capture"];
+    assert_eq!(capture["frames"].as_u64(), Some(sent), "{capture}");
+    assert_eq!(capture["kernel_frames"].as_u64(), Some(sent), "{capture}");
+    let workers = stats["egret"]["workers"].as_array().unwrap();
+    let each: Vec<u64> = workers.iter().map(|w| w["capture"]["kernel_frames"].as_u64().unwrap()).collect();
+    assert_eq!((each.len(), each.iter().sum::<u64>()), (2, sent));
+    assert!(text.lines().filter(|line| line.contains("\"in_iface\":\"tap0\"")).count() >= PAIRS as usize);
+}
+
+#[test]
+fn interfaces_are_listed_in_their_namespace() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    let list = Command::new("ip")
+        .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "interfaces"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(list.stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("tap0") && line.contains("Ethernet")), "{text}");
+    assert!(text.contains("Packet capture is permitted."), "{text}");
 }

@@ -172,7 +172,7 @@ impl Tap {
         let mut read = 0;
         for lane in &mut self.lanes {
             let Lane { ring: Some(ring), slots, .. } = lane else { continue };
-            let Some(block) = ring.next() else { continue };
+            let Some(block) = ring.take() else { continue };
             read += 1;
             slots.clear();
             block.list(slots);

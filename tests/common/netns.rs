@@ -1,7 +1,7 @@
 //! Two network namespaces with a cable between them, made and removed by the test, and a generator on one end.
 //!
 //! Needs root and `ip`; [`Cable::new`] says why it cannot be had.
-#![allow(unsafe_code, dead_code)] // setns and packet sockets have no safe form in the standard library
+#![allow(unsafe_code, dead_code)] // tidy: unsafe because setns and packet sockets have no safe form in the standard library
 
 use std::fs::File;
 use std::io;
@@ -62,6 +62,11 @@ impl Cable {
     /// Runs something in a thread of the sensor's namespace; threads that it starts are there too.
     pub(crate) fn at_tap<T: Send>(&self, what: impl FnOnce() -> T + Send) -> Result<T, String> {
         self.within(&self.names[1], what)
+    }
+
+    /// Name of the sensor's namespace.
+    pub(crate) fn tap_name(&self) -> &str {
+        &self.names[1]
     }
 
     /// Sends frames at so many a second (0: as fast as it goes). Gives how many went out.

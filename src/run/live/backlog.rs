@@ -107,7 +107,7 @@ mod tests {
     use crate::units::Timestamp;
 
     fn told(flow: u64, up: u64) -> Told {
-        let place = Place { ordinal: 0, by_frame: true, flow_ordinal: 0, turn: 0 };
+        let place = Place { ordinal: 0, flow_ordinal: 0, turn: 0 };
         let mut delta = delta(FlowId(flow));
         delta.bytes.up = up;
         Told { place, now: Timestamp::default(), what: Telling::Delta(delta) }

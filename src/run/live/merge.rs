@@ -95,33 +95,33 @@ mod tests {
     use crate::observe::{FlowId, Place, Telling, tests::delta};
 
     fn told(now: i64) -> Told {
-        let place = Place { ordinal: 0, by_frame: true, flow_ordinal: 0, turn: 0 };
+        let place = Place { ordinal: 0, flow_ordinal: 0, turn: 0 };
         Told { place, now: Timestamp::new(now, 0), what: Telling::Delta(delta(FlowId(now as u64))) }
     }
 
-    fn secs(now: i64) -> Option<Timestamp> {
-        Some(Timestamp::new(now, 0))
+    const fn secs(now: i64) -> Timestamp {
+        Timestamp::new(now, 0)
     }
 
     #[test]
     fn in_the_order_of_time_and_patient_for_a_while() {
         let start = Instant::now();
         let mut m = Merge::new(3);
-        m.push(0, vec![told(5), told(9)], secs(9), start);
-        m.push(1, vec![], secs(4), start);
+        m.push(0, vec![told(5), told(9)], Some(secs(9)), start);
+        m.push(1, vec![], Some(secs(4)), start);
         assert!(
             m.pop(start).is_none(),
             "the second may still tell something earlier; the third saw no frame"
         );
-        m.push(1, vec![told(4)], secs(6), start);
+        m.push(1, vec![told(4)], Some(secs(6)), start);
         let order =
             |m: &mut Merge, at| std::iter::from_fn(|| m.pop(at)).map(|t| t.now.secs()).collect::<Vec<_>>();
         assert_eq!(order(&mut m, start), [4, 5]);
         assert_eq!(order(&mut m, start + PATIENCE), [9], "waited long enough");
-        m.push(1, vec![told(7)], secs(10), start + PATIENCE);
+        m.push(1, vec![told(7)], Some(secs(10)), start + PATIENCE);
         assert_eq!(m.pop(start + PATIENCE).map(|t| t.now.secs()), Some(9), "late, and time does not go back");
         assert_eq!((m.take_late(), m.take_late()), (1, 0));
-        assert_eq!(m.now(), secs(9));
+        assert_eq!(m.now(), Some(secs(9)));
     }
 
     #[test]
@@ -129,12 +129,12 @@ mod tests {
         let start = Instant::now();
         let mut m = Merge::new(2);
         assert_eq!(m.now(), None);
-        m.push(0, vec![], secs(8), start);
-        m.push(1, vec![], secs(6), start);
-        assert_eq!(m.now(), secs(6));
+        m.push(0, vec![], Some(secs(8)), start);
+        m.push(1, vec![], Some(secs(6)), start);
+        assert_eq!(m.now(), Some(secs(6)));
         m.push(1, vec![told(30)], Some(Timestamp::MAX), start);
         m.push(0, vec![], Some(Timestamp::MAX), start);
         assert_eq!(m.pop_last().map(|t| t.now.secs()), Some(30));
-        assert_eq!(m.now(), secs(30));
+        assert_eq!(m.now(), Some(secs(30)));
     }
 }

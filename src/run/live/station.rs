@@ -145,7 +145,7 @@ impl<'r> Station<'r> {
             front.idle(handed.packet.now, &mut sink);
             self.heard = Some((Instant::now(), self.front.now()));
         }
-        let (now, ordinal) = (self.front.now(), self.front.ordinal());
+        let (now, ordinal) = (self.front.now(), self.front.take_number());
         let packet = Packet { payload: &handed.payload, now, ordinal, ..handed.packet };
         self.worker.packets(std::slice::from_ref(&packet));
     }
