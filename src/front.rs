@@ -121,6 +121,11 @@ impl Front {
         self.clock.now()
     }
 
+    /// Takes a number for something that comes from elsewhere.
+    pub fn take_number(&mut self) -> u64 {
+        number(&mut self.next)
+    }
+
     /// Number of the next thing that happens.
     pub fn ordinal(&self) -> u64 {
         self.next

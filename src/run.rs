@@ -4,13 +4,15 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+#[cfg(target_os = "linux")]
+pub mod live;
 mod merge;
 mod shards;
 
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
-use crate::counters::{Stats, WorkerCounters};
+use crate::counters::{FrontCounters, Stats, WorkerCounters};
 use crate::decode::Packet;
 use crate::detect::Detector;
 use crate::front::{Front, Sink};
@@ -36,6 +38,8 @@ const OUTSIDE_ROWS: usize = 3;
 pub enum Error {
     /// The output directory cannot be used.
     Output(std::io::Error),
+    /// An interface cannot be captured from; with what helps.
+    Capture(String),
     /// A thread died: a bug of ours.
     Thread(&'static str),
 }
@@ -44,6 +48,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(e) => write!(f, "{e}"),
+            Self::Capture(what) => f.write_str(what),
             Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
         }
     }
@@ -116,7 +121,8 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
-    End { front, workers: vec![worker.counters()], detector, outputs: Some(setup.outputs) }
+    let fronts = vec![FrontEnd::of(&front)];
+    End { fronts, live: false, workers: vec![worker.counters()], detector, outputs: Some(setup.outputs) }
 }
 
 fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
@@ -169,28 +175,49 @@ impl<'b> Sink<'b> for Inline<'_, 'b> {
 
 /// What is left when the last frame has been dealt with.
 struct End {
-    front: Front,
+    fronts: Vec<FrontEnd>,
+    /// Each worker had a front of its own.
+    live: bool,
     workers: Vec<WorkerCounters>,
     detector: Detector,
     /// Taken when the files are finished.
     outputs: Option<Outputs>,
 }
 
+/// What is left of a front.
+struct FrontEnd {
+    counters: FrontCounters,
+    span: Option<(Timestamp, Timestamp)>,
+    now: Timestamp,
+}
+
+impl FrontEnd {
+    fn of(front: &Front) -> Self {
+        Self { counters: front.counters(), span: front.span(), now: front.now() }
+    }
+}
+
 impl End {
     /// Writes the last `stats`, ends the files, sums up.
     fn outputs_finished(&mut self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let span = self.front.span();
+        let spans = self.fronts.iter().filter_map(|f| f.span);
+        let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let now = self.fronts.iter().map(|f| f.now).max().unwrap_or_default();
+        let counters: Vec<FrontCounters> = self.fronts.drain(..).map(|f| f.counters).collect();
+        let mut front = FrontCounters::default();
+        counters.iter().for_each(|c| front.add(c));
         let mut outputs = self.outputs.take().ok_or(Error::Thread("writer"))?;
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
-            front: self.front.counters(),
+            front,
+            fronts: if self.live { counters } else { Vec::new() },
             workers: std::mem::take(&mut self.workers),
             detect: self.detector.counters(),
             lines,
             dropped,
         };
-        let now = if stats.front.frames > 0 { self.front.now() } else { Timestamp::default() };
+        let now = if stats.front.frames > 0 { now } else { Timestamp::default() };
         outputs.write(&Record::Stats(Box::new(stats.clone()), now));
         let files = outputs.finish().map_err(Error::Output)?;
         let totals = self.detector.totals();

@@ -1,5 +1,7 @@
 //! Commands and flags as they are written on the command line.
 
+#[cfg(target_os = "linux")]
+use super::live::LiveFlags;
 use super::messages::Stop;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
@@ -31,6 +33,12 @@ struct Flags {
 pub enum Command {
     /// Read captures and say what left the network.
     Replay(Box<ReplayFlags>),
+    /// Capture from interfaces and say what leaves the network, until stopped.
+    #[cfg(target_os = "linux")]
+    Live(Box<LiveFlags>),
+    /// List the interfaces, and whether they can be captured from.
+    #[cfg(target_os = "linux")]
+    Interfaces,
     /// Check configuration and signatures, and say what is in force.
     Check(CheckFlags),
     /// List the monitored services, or say how a host name is classified.

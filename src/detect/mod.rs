@@ -125,6 +125,16 @@ impl Detector {
         }
     }
 
+    /// Time has passed without tellings.
+    pub fn idle(&mut self, now: Timestamp) {
+        self.close_idle_incidents(now);
+    }
+
+    /// Tellings came after the wait for them was over.
+    pub fn count_late(&mut self, tellings: u64) {
+        self.counters.late += tellings;
+    }
+
     /// The end of the input: closes what is open.
     pub fn finish(&mut self, now: Timestamp) {
         self.close_all_incidents(now);
