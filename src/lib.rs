@@ -29,6 +29,7 @@ pub mod front;
 pub mod parse;
 pub mod worker;
 
+pub mod history;
 pub mod observe;
 pub mod signatures;
 

@@ -4,8 +4,11 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+mod logs;
 mod merge;
 mod shards;
+
+pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
@@ -85,12 +88,12 @@ pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result
 /// Runs a source to its end.
 pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<RunSummary, Error> {
     let began = Instant::now();
-    let mut end = if setup.config.workers > 1 {
+    let end = if setup.config.workers > 1 {
         shards::run(setup, source, progress)?
     } else {
         inline(setup, source, progress)
     };
-    end.outputs_finished(source.faults(), began)
+    end.finish(source.faults(), began)
 }
 
 /// Everything in this thread.
@@ -114,7 +117,7 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
-    End { front, workers: vec![worker.counters()], detector, outputs: Some(setup.outputs) }
+    End::of_packets(&front, vec![worker.counters()], detector, setup.outputs)
 }
 
 fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
@@ -165,33 +168,40 @@ impl<'b> Sink<'b> for Inline<'_, 'b> {
     }
 }
 
-/// What is left when the last frame has been dealt with.
+/// What is left when the last frame or line has been dealt with.
 struct End {
-    front: Front,
-    workers: Vec<WorkerCounters>,
+    stats: Stats,
+    /// First and last time.
+    span: Option<(Timestamp, Timestamp)>,
+    /// When the run ends, for the last record.
+    now: Timestamp,
     detector: Detector,
-    /// Taken when the files are finished.
-    outputs: Option<Outputs>,
+    outputs: Outputs,
+    /// What people should know of single lines of the input.
+    remarks: Vec<String>,
 }
 
 impl End {
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
+        let stats = Stats { front: front.counters(), workers, ..Stats::default() };
+        let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
+        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new() }
+    }
+
     /// Writes the last `stats`, ends the files, sums up.
-    fn outputs_finished(&mut self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let span = self.front.span();
-        let mut outputs = self.outputs.take().ok_or(Error::Thread("writer"))?;
+    fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
+        let Self { stats, span, now, detector, mut outputs, remarks } = self;
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
-            front: self.front.counters(),
-            workers: std::mem::take(&mut self.workers),
-            detect: self.detector.counters(),
+            detect: detector.counters(),
             lines,
             dropped,
+            ..stats
         };
-        let now = if stats.front.frames > 0 { self.front.now() } else { Timestamp::default() };
         outputs.write(&Record::Stats(Box::new(stats.clone()), now));
         let files = outputs.finish().map_err(Error::Output)?;
-        let totals = self.detector.totals();
+        let totals = detector.totals();
         Ok(RunSummary {
             stats,
             span,
@@ -199,10 +209,11 @@ impl End {
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
             flows_by_side: totals.flows,
-            learned_home: self.detector.home().learned().iter().map(ToString::to_string).collect(),
+            learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,
             faults: faults.iter().map(ToString::to_string).collect(),
+            remarks,
         })
     }
 }

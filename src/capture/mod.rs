@@ -5,11 +5,11 @@
 
 mod foreign;
 mod input;
-mod listing;
+pub(crate) mod listing;
 mod pcap;
 mod pcapng;
 pub mod replay;
-mod stream;
+pub(crate) mod stream;
 
 pub use replay::Replay;
 

@@ -120,6 +120,7 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
+            Telling::Lease(_) => {}
         }
     }
 

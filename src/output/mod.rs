@@ -286,6 +286,8 @@ pub struct RunSummary {
     pub files: Vec<std::path::PathBuf>,
     /// Input faults, one line each.
     pub faults: Vec<String>,
+    /// What people should know of single lines of the input, which is no fault of the whole.
+    pub remarks: Vec<String>,
 }
 
 /// One line of the table of uploads.
