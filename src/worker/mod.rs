@@ -161,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// The clock has passed a second of its grid, before frame `ordinal`.
+    /// The clock has passed a second of its grid, at place `ordinal` of the order of all frames and ticks.
     pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);
@@ -275,12 +275,14 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
     true
 }
 
-/// Walks the TLS records if nothing has to be booked for it; else leaves the follower where it was.
+/// Walks the TLS records if nothing has to be booked for it; else leaves the follower where it was. A follower that is
+/// lost and stays lost costs nothing either: what passes meanwhile is found by the payload counter.
 #[inline]
 fn follows<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
-    let mut follower = flow.hot.follow[side.index()];
+    let before = flow.hot.follow[side.index()];
+    let mut follower = before;
     let done = follower.walk(packet.payload, packet.payload_len, 0);
-    if done.app != 0 || done.unknown != 0 {
+    if done.app != 0 || follower.is_lost() != before.is_lost() {
         return false;
     }
     flow.hot.follow[side.index()] = follower;

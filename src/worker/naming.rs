@@ -33,7 +33,7 @@ impl Context {
         let after = starts.sides[side.index()].held();
         self.pool = (self.pool + after).saturating_sub(before);
         if grown || starts.sides[side.index()].ended() {
-            let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+            let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
         }
         if self.pool > START_POOL_BYTES && flow.hot.has(Flag::NAMING) {
@@ -133,7 +133,7 @@ impl Context {
         if facts.client_is_responder && cold.isn == [None, None] && cold.facts.is_none() {
             cold.turn_round();
         }
-        if facts.app == AppProto::Tls && !flow.hot.has(Flag::TLS) {
+        if facts.app == AppProto::Tls && facts.tls.is_some() && !flow.hot.has(Flag::TLS) {
             follow(flow, cold, &facts);
         }
         let facts = Arc::new(*facts);
@@ -196,7 +196,7 @@ fn follow<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, facts: &Facts) {
         let mut follower = Follower::START;
         let done = follower.walk(start.bytes(), start.bytes().len() as u32, cold.tls_overhead);
         cold.sides[i].counts.app += u64::from(done.app);
-        cold.unfollowed[i] += u64::from(done.unknown);
+        cold.lost_at[i] = (start.bytes().len() as u64).saturating_sub(u64::from(done.unknown));
         flow.hot.follow[i] = follower;
     }
 }
