@@ -208,7 +208,7 @@ impl Hold {
 
     fn say(&mut self, what: Telling, out: &mut Vec<Told>) {
         self.turns += 1;
-        let place = Place { ordinal: self.turns, by_frame: true, flow_ordinal: self.turns, turn: 0 };
+        let place = Place { ordinal: self.turns, flow_ordinal: self.turns, turn: 0 };
         out.push(Told { place, now: self.now, what });
     }
 }
