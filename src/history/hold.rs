@@ -55,10 +55,33 @@ pub struct HoldCounters {
     pub unclaimed: u64,
 }
 
+/// When something is due, its turn among equals, and the slot it lies in: one number, so that comparing is cheap.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Due(u128);
+
+/// Bits of the slot's number.
+const SLOT_BITS: u32 = 24;
+const _: () = assert!(HELD_MAX < 1 << (SLOT_BITS - 1));
+
+impl Due {
+    const fn new(at: Timestamp, turn: u64, slot: u32) -> Self {
+        let at = at.nanos().wrapping_sub(i64::MIN) as u64;
+        Self((at as u128) << 64 | (turn << SLOT_BITS) as u128 | (slot & ((1 << SLOT_BITS) - 1)) as u128)
+    }
+
+    const fn at(self) -> Timestamp {
+        Timestamp::from_nanos(((self.0 >> 64) as u64 as i64).wrapping_add(i64::MIN))
+    }
+
+    const fn slot(self) -> usize {
+        self.0 as usize & ((1 << SLOT_BITS) - 1)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
-    heap: BinaryHeap<Reverse<(Timestamp, u64, u32)>>,
+    heap: BinaryHeap<Reverse<Due>>,
     slots: Vec<Held>,
     free: Vec<u32>,
     waiting: Waiting,
@@ -112,7 +135,8 @@ impl Hold {
 
     /// Tells everything that is due before `until`, and more when there is too much.
     pub(super) fn tell(&mut self, until: Option<Timestamp>, names: &mut Names, out: &mut Vec<Told>) {
-        while let Some(&Reverse((due, _, slot))) = self.heap.peek() {
+        while let Some(&Reverse(next)) = self.heap.peek() {
+            let (due, slot) = (next.at(), next.slot());
             let crowded = self.heap.len() > HELD_MAX;
             if until.is_some_and(|until| due >= until) {
                 if !crowded {
@@ -121,9 +145,9 @@ impl Hold {
                 self.counters.hurried += 1;
             }
             self.heap.pop();
-            let Some(held) = self.slots.get_mut(slot as usize) else { continue };
+            let Some(held) = self.slots.get_mut(slot) else { continue };
             let held = std::mem::replace(held, Held::Free);
-            self.free.push(slot);
+            self.free.push(slot as u32);
             self.now = if self.first.is_some() { self.now.max(due) } else { due };
             self.first.get_or_insert(due);
             self.tell_one(held, names, out);
@@ -142,7 +166,7 @@ impl Hold {
             *place = held;
         }
         self.turns += 1;
-        self.heap.push(Reverse((due, self.turns, slot)));
+        self.heap.push(Reverse(Due::new(due, self.turns, slot)));
     }
 
     fn tell_one(&mut self, held: Held, names: &mut Names, out: &mut Vec<Told>) {

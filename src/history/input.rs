@@ -161,9 +161,9 @@ impl Input {
 }
 
 fn recognise(line: &[u8]) -> Shape {
-    match line.trim_ascii_start().first() {
-        Some(b'#') => Shape::Zeek(Zeek::default()),
-        Some(b'{') => Shape::Json,
+    match line.trim_ascii_start() {
+        [b'#', b'a'..=b'z', ..] => Shape::Zeek(Zeek::default()),
+        [b'{', ..] => Shape::Json,
         _ => Shape::Unknown,
     }
 }

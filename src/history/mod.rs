@@ -33,6 +33,9 @@ mod uid;
 pub mod value;
 pub mod zeek;
 
+#[cfg(test)]
+mod tests;
+
 pub use entry::Bad;
 pub use hold::HoldCounters;
 pub use tally::Tally;

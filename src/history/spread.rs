@@ -33,7 +33,8 @@ pub(super) fn stride(first: Timestamp, last: Timestamp, bytes: Both<u64>) -> Opt
 pub(super) fn step_end(at: Timestamp, last: Timestamp, stride: i64) -> Timestamp {
     let line = at.nanos().div_euclid(stride).saturating_add(1).saturating_mul(stride).saturating_sub(BEFORE);
     let line = if line <= at.nanos() { line.saturating_add(stride) } else { line };
-    Timestamp::from_nanos(line).min(last)
+    // A life that ends with a line needs no step for the last microsecond.
+    if line.saturating_add(BEFORE) >= last.nanos() { last } else { Timestamp::from_nanos(line) }
 }
 
 /// The part of `bytes` that has moved by `at`.
