@@ -49,6 +49,10 @@ roles! {
     OrigBytes,
     /// Payload from the responder.
     RespBytes,
+    /// Payload from the originator that was proven and not seen, on top of what was.
+    OrigGap,
+    /// The same from the responder.
+    RespGap,
     /// Frame bytes from the originator.
     OrigFrameBytes,
     /// Frame bytes from the responder.
@@ -77,6 +81,10 @@ roles! {
     InnerVlan,
     /// Server name of TLS or QUIC.
     ServerName,
+    /// Subject of the certificate.
+    Subject,
+    /// Further names of the certificate.
+    SubjectNames,
     /// HTTP method.
     Method,
     /// HTTP host.

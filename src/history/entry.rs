@@ -208,8 +208,10 @@ impl Maker {
             Kind::Conn => flow(cells, line).map(|flow| Entry::Flow(Box::new(flow))),
             Kind::Session => self.session(cells, line),
             Kind::Ssl | Kind::Quic => {
-                let Some(name) = cells.text(line, Role::ServerName) else { return Ok(nothing(cells, line)) };
-                let facts = self.names.hello(&name, kind == Kind::Quic);
+                let facts = match cells.text(line, Role::ServerName).filter(|name| !name.is_empty()) {
+                    Some(name) => self.names.hello(&name, kind == Kind::Quic),
+                    None => certificate(cells, line),
+                };
                 name_entry(cells, line, facts)
             }
             Kind::Http => {
@@ -246,6 +248,14 @@ fn request(cells: &Cells, line: &[u8]) -> Option<Arc<Facts>> {
         status: count(Role::Status).and_then(|n| u16::try_from(n).ok()),
         length: count(Role::RequestLen),
     })
+}
+
+/// Without a server name the certificate may tell, where it was in the clear.
+fn certificate(cells: &Cells, line: &[u8]) -> Option<Arc<Facts>> {
+    let subject = cells.text(line, Role::Subject)?;
+    // Zeek writes `CN=a,O=b`, Suricata `CN=a, O=b`, as our parser does.
+    let subject = printable(&subject).replace(", ", ",").replace(',', ", ");
+    facts::certificate(&subject, cells.list(line, Role::SubjectNames).map(printable).collect())
 }
 
 fn nothing(cells: &Cells, line: &[u8]) -> Entry {
@@ -306,29 +316,11 @@ fn flow(cells: &Cells, line: &[u8]) -> Result<Flow, Bad> {
     let first = time(cells, line)?;
     let ends = ends(cells, line)?;
     let last = end(cells, line, first)?;
-    let both = |up, down| Ok(Both { up: count(cells, line, up)?, down: count(cells, line, down)? });
-    let packets = both(Role::OrigPkts, Role::RespPkts)?;
+    let packets = both(cells, line, Role::OrigPkts, Role::RespPkts)?;
     let told = packets.up.is_some() && packets.down.is_some();
     let packets = packets.or_zero();
-    let ip = both(Role::OrigIp, Role::RespIp)?;
-    let frames = both(Role::OrigFrameBytes, Role::RespFrameBytes)?;
-    let missed = count(cells, line, Role::Missed)?.unwrap_or(0);
-    let payload = both(Role::OrigBytes, Role::RespBytes)?;
-    let mut bytes = Both {
-        up: payload.up.or_else(|| frames.up.map(|f| without_headers(f, packets.up, &ends))).unwrap_or(0),
-        down: payload
-            .down
-            .or_else(|| frames.down.map(|f| without_headers(f, packets.down, &ends)))
-            .unwrap_or(0),
-    };
-    let state = cells.get(line, Role::State).unwrap_or_default();
-    let (span, reset) = (last.since(first), state.starts_with(b"RST"));
-    bytes.up = believable(bytes.up, ip.up, missed, span, reset);
-    bytes.down = believable(bytes.down, ip.down, missed, span, reset);
-    if !has_flows(cells, line) {
-        bytes = Both::default();
-    }
-    let ip = ip.or_zero();
+    let ip = both(cells, line, Role::OrigIp, Role::RespIp)?;
+    let (bytes, gap) = bytes(cells, line, &ends, packets, ip, last.since(first))?;
     let letters = cells.get(line, Role::History).unwrap_or_default();
     let tcp = ends.transport == Transport::Tcp;
     let uid = cells.get(line, Role::Uid);
@@ -340,11 +332,11 @@ fn flow(cells: &Cells, line: &[u8]) -> Result<Flow, Bad> {
         first,
         last,
         bytes,
-        gap: gap(bytes, missed),
+        gap,
         packets,
-        ip,
+        ip: ip.or_zero(),
         app: app(cells.get(line, Role::Service).unwrap_or_default()),
-        state: flow_state(state),
+        state: flow_state(cells.get(line, Role::State).unwrap_or_default()),
         history: history(letters),
         // Without the letters nothing is known against it.
         midstream: tcp
@@ -354,6 +346,43 @@ fn flow(cells: &Cells, line: &[u8]) -> Result<Flow, Bad> {
         path: path(cells, line),
         facts: None,
     })
+}
+
+fn both(cells: &Cells, line: &[u8], up: Role, down: Role) -> Result<Both<Option<u64>>, Bad> {
+    Ok(Both { up: count(cells, line, up)?, down: count(cells, line, down)? })
+}
+
+/// Payload each way with what was missed of it, and that part.
+fn bytes(
+    cells: &Cells,
+    line: &[u8],
+    ends: &Ends,
+    packets: Both<u64>,
+    ip: Both<Option<u64>>,
+    span: Span,
+) -> Result<(Both<u64>, Both<u64>), Bad> {
+    let frames = both(cells, line, Role::OrigFrameBytes, Role::RespFrameBytes)?;
+    let payload = both(cells, line, Role::OrigBytes, Role::RespBytes)?;
+    let missed = count(cells, line, Role::Missed)?.unwrap_or(0);
+    if !has_flows(cells, line) {
+        return Ok(Default::default());
+    }
+    let apart = both(cells, line, Role::OrigGap, Role::RespGap)?.or_zero();
+    let reset = cells.get(line, Role::State).is_some_and(|state| state.starts_with(b"RST"));
+    let of = |payload: Option<u64>, frames: Option<u64>, packets, ip, apart: u64| {
+        let bytes = payload.or_else(|| frames.map(|f| without_headers(f, packets, ends))).unwrap_or(0);
+        believable(bytes.saturating_add(apart), ip, missed.saturating_add(apart), span, reset)
+    };
+    let bytes = Both {
+        up: of(payload.up, frames.up, packets.up, ip.up, apart.up),
+        down: of(payload.down, frames.down, packets.down, ip.down, apart.down),
+    };
+    let gap = if missed == 0 {
+        Both { up: apart.up.min(bytes.up), down: apart.down.min(bytes.down) }
+    } else {
+        gap(bytes, missed)
+    };
+    Ok((bytes, gap))
 }
 
 /// The end: told, or start and length; a connection without a length is a point.

@@ -2,7 +2,7 @@
 
 use crate::detect::Map;
 use crate::parse::text::{MAX_NAME, is_name, printable};
-use crate::parse::{AppProto, Ech, Facts, HttpFacts, NameSource, TlsFacts};
+use crate::parse::{AppProto, Certificate, Ech, Facts, HttpFacts, NameSource, TlsFacts};
 use std::sync::Arc;
 
 /// Names remembered per kind. Beyond this the memory is emptied: it is a cache, nothing is lost.
@@ -124,6 +124,19 @@ pub(super) fn request(request: &Request<'_>) -> Option<Arc<Facts>> {
         name: Some((name, source)),
         target: to_proxy.then(|| printable(request.host)),
         http: Some(Box::new(http)),
+        ..Facts::default()
+    }))
+}
+
+/// The name in a certificate.
+pub(super) fn certificate(subject: &str, names: Vec<Box<str>>) -> Option<Arc<Facts>> {
+    let certificate = Certificate { subject: subject.into(), names, ..Certificate::default() };
+    let name = crate::parse::certificate::host_name(&certificate)?;
+    let tls = TlsFacts { certificate: Some(Box::new(certificate)), ..TlsFacts::default() };
+    Some(Arc::new(Facts {
+        app: AppProto::Tls,
+        name: Some((name, NameSource::Certificate)),
+        tls: Some(Box::new(tls)),
         ..Facts::default()
     }))
 }

@@ -33,6 +33,7 @@ pub(super) static COLUMNS: &[(&[u8], Role)] = &[
     (b"vlan", Role::Vlan),
     (b"inner_vlan", Role::InnerVlan),
     (b"server_name", Role::ServerName),
+    (b"subject", Role::Subject),
     (b"method", Role::Method),
     (b"host", Role::Host),
     (b"uri", Role::Uri),
@@ -189,7 +190,7 @@ impl Zeek {
 /// Which cells a kind of line needs: what is not looked at costs nothing.
 fn matters(kind: Kind, role: Role) -> bool {
     match kind {
-        Kind::Ssl | Kind::Quic => matches!(role, Role::Ts | Role::Uid | Role::ServerName),
+        Kind::Ssl | Kind::Quic => matches!(role, Role::Ts | Role::Uid | Role::ServerName | Role::Subject),
         Kind::Http => !matches!(role, Role::OrigH | Role::RespH | Role::OrigP | Role::RespP),
         Kind::Other => false,
         Kind::Conn | Kind::Session | Kind::Dns | Kind::Dhcp => true,
