@@ -122,6 +122,7 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
+            Telling::Lease(_) => {}
         }
     }
 

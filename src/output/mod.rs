@@ -288,6 +288,8 @@ pub struct RunSummary {
     pub files: Vec<std::path::PathBuf>,
     /// Input faults, one line each.
     pub faults: Vec<String>,
+    /// What people should know of single lines of the input, which is no fault of the whole.
+    pub remarks: Vec<String>,
 }
 
 /// A prefix that is not at home and opens connections.

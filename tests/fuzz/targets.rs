@@ -7,6 +7,7 @@
 mod common;
 mod files;
 mod frames;
+mod logs;
 #[path = "../common/pcapwrite.rs"]
 mod pcapwrite;
 mod talks;
@@ -42,6 +43,8 @@ pub(crate) static TARGETS: &[Target] = &[
     target("dns", 20, talks::dns, talks::dns_seeds),
     target("certificate", 20, talks::certificate, talks::certificate_seeds),
     target("gquic", 20, talks::gquic, talks::datagram_seeds),
+    target("zeek-lines", 20, logs::zeek, logs::zeek_seeds),
+    target("json-lines", 20, logs::json, logs::json_seeds),
     target("config", 4, texts::config, texts::config_seeds),
     target("settings", 10, texts::settings, texts::setting_seeds),
     target("signatures", 4, texts::signatures, texts::signature_seeds),

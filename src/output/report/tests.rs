@@ -29,6 +29,7 @@ fn summary() -> RunSummary {
         wall_secs: 0.25,
         files: vec!["egret-out/eve.json".into(), "egret-out/egret.json".into()],
         faults: vec!["a.pcap: byte 1234: record of 4 GB; the rest of the file was left out".into()],
+        remarks: vec![],
     }
 }
 
