@@ -209,6 +209,8 @@ pub struct Config {
     pub seed: u64,
     /// Number of workers.
     pub workers: usize,
+    /// Messages from workers that may wait for the detector; at least one. More is faster, the records are the same.
+    pub told_max: usize,
     /// The networks at home; `None`: the private ranges and what is learned.
     pub home_net: Option<Nets>,
     /// `[detect]`.
@@ -231,6 +233,7 @@ impl Default for Config {
             sensor: "egret".to_owned(),
             seed: 1567,
             workers: 1,
+            told_max: 64,
             home_net: None,
             detect: DetectConfig::default(),
             flows: FlowConfig::default(),

@@ -2,7 +2,7 @@
 //!
 //! Whoever takes the packets is a [`Sink`]: the one worker that runs inline, or lists for several.
 
-use crate::capture::{Batch, Frame};
+use crate::capture::{Batch, Frame, Lent};
 use crate::clock::Clock;
 use crate::counters::FrontCounters;
 use crate::decode::{Decoded, Packet, decode};
@@ -19,7 +19,7 @@ pub trait Sink<'b> {
     fn lent(&mut self, packet: Packet<'b>);
     /// A packet put together from fragments: its bytes are gone after the call.
     fn passing(&mut self, packet: &Packet<'_>);
-    /// The clock has passed a second, before frame `ordinal`.
+    /// The clock has passed a second. `ordinal`: place in the order of all frames and ticks.
     fn tick(&mut self, now: Timestamp, ordinal: u64);
 }
 
@@ -29,13 +29,21 @@ pub struct Front {
     clock: Clock,
     fragments: Fragments,
     counters: FrontCounters,
+    /// Number of the next thing that happens. Each packet and tick has its own, so that the order of what they cause
+    /// is the same on any number of workers.
+    next: u64,
+    /// The clock at the first frame.
     first: Option<Timestamp>,
-    last: Option<Timestamp>,
 }
 
 impl Front {
     /// Passes the frames of a batch on.
     pub fn batch<'b>(&mut self, batch: &'b Batch, sink: &mut impl Sink<'b>) {
+        self.lent(batch.lend(), sink);
+    }
+
+    /// Passes on the frames in any piece of memory.
+    pub fn lent<'b>(&mut self, batch: Lent<'b>, sink: &mut impl Sink<'b>) {
         for (i, slot) in batch.slots.iter().enumerate() {
             if let Some(next) = batch.slots.get(i + AHEAD)
                 && let Some(byte) = batch.bytes.get(next.offset as usize)
@@ -43,10 +51,10 @@ impl Front {
                 prefetch(byte);
             }
             let now = self.clock.advance(slot.at);
-            let ordinal = self.counters.frames;
             if let Some(second) = self.clock.ticks_due() {
-                self.tick(second, ordinal, sink);
+                self.tick(second, sink);
             }
+            let ordinal = number(&mut self.next);
             let frame = Frame {
                 at: slot.at,
                 now,
@@ -65,22 +73,32 @@ impl Front {
                 }
                 Decoded::Skip(why) => skip(&mut self.counters, why as usize, 1),
                 Decoded::Fragment(fragment) => {
-                    let counters = &mut self.counters;
+                    let (counters, next) = (&mut self.counters, &mut self.next);
                     self.fragments
-                        .push(&fragment, &mut |n, decoded| pass(counters, sink, n, decoded, now, ordinal));
+                        .push(&fragment, &mut |n, decoded| pass(counters, next, sink, n, decoded, now));
                 }
             }
         }
-        if let (Some(first), Some(last)) = (batch.slots.first(), batch.slots.last()) {
-            self.first = Some(self.first.map_or(first.at, |f| f.min(first.at)));
-            self.last = Some(self.last.map_or(last.at, |l| l.max(last.at)));
+        if let Some(slot) = batch.slots.first() {
+            self.first.get_or_insert(slot.at);
+        }
+    }
+
+    /// Lets time pass without frames, as it does on a quiet wire. Never past the stamp of a frame to come.
+    pub fn idle<'b>(&mut self, now: Timestamp, sink: &mut impl Sink<'b>) {
+        if now <= self.clock.now() {
+            return;
+        }
+        self.clock.advance(now);
+        if let Some(second) = self.clock.ticks_due() {
+            self.tick(second, sink);
         }
     }
 
     /// The end of the input: fragments that still wait are given as far as they can be.
     pub fn finish<'b>(&mut self, sink: &mut impl Sink<'b>) {
-        let (now, ordinal, counters) = (self.clock.now(), self.counters.frames, &mut self.counters);
-        self.fragments.drain(&mut |n, decoded| pass(counters, sink, n, decoded, now, ordinal));
+        let (now, counters, next) = (self.clock.now(), &mut self.counters, &mut self.next);
+        self.fragments.drain(&mut |n, decoded| pass(counters, next, sink, n, decoded, now));
     }
 
     /// What was counted so far.
@@ -98,37 +116,45 @@ impl Front {
         self.clock.now()
     }
 
-    /// Number of the next frame.
+    /// Number of the next thing that happens.
     pub fn ordinal(&self) -> u64 {
-        self.counters.frames
+        self.next
     }
 
-    /// Stamps between which the frames lie.
+    /// The clock at the first frame and now. Not the lowest and highest stamp: one wild stamp would stretch it, and
+    /// how frames come in batches must not matter.
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        self.first.zip(self.last)
+        Some((self.first?, self.now()))
     }
 
-    fn tick<'b>(&mut self, second: Timestamp, ordinal: u64, sink: &mut impl Sink<'b>) {
-        let counters = &mut self.counters;
-        self.fragments.expire(second, &mut |n, decoded| pass(counters, sink, n, decoded, second, ordinal));
-        sink.tick(second, ordinal);
+    fn tick<'b>(&mut self, second: Timestamp, sink: &mut impl Sink<'b>) {
+        let (counters, next) = (&mut self.counters, &mut self.next);
+        self.fragments.expire(second, &mut |n, decoded| pass(counters, next, sink, n, decoded, second));
+        sink.tick(second, number(next));
     }
+}
+
+/// Takes the next number.
+fn number(next: &mut u64) -> u64 {
+    let number = *next;
+    *next += 1;
+    number
 }
 
 /// What the fragments gave: `frames` of them in one.
 fn pass<'b>(
     counters: &mut FrontCounters,
+    next: &mut u64,
     sink: &mut impl Sink<'b>,
     frames: u32,
     decoded: Decoded<'_>,
     now: Timestamp,
-    ordinal: u64,
 ) {
     match decoded {
         Decoded::Packet(packet) => {
             counters.decoded += u64::from(frames);
             // It is told where it became known: places in the order of tellings must not go back.
-            sink.passing(&Packet { now, ordinal, ..packet });
+            sink.passing(&Packet { now, ordinal: number(next), ..packet });
         }
         Decoded::Skip(why) => skip(counters, why as usize, u64::from(frames)),
         // A fragment of an inner layer that still waits is held, and counted so by the table.

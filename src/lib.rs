@@ -27,6 +27,7 @@ pub mod decode;
 pub mod flow;
 pub mod front;
 pub mod parse;
+pub mod shard;
 pub mod worker;
 
 pub mod observe;

@@ -25,15 +25,13 @@ pub struct Ends {
     pub transport: Transport,
 }
 
-/// Where a telling stands in the one order that every run has, however many workers: by the frame that caused it
-/// (ticks stand before the frame of the same number), then by the first frame of the flow, then by kind.
+/// Where a telling stands in the one order that every run has, however many workers: by the frame, datagram or tick that
+/// caused it, then (a tick tells of many flows) by what began the flow, then by turn.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Place {
-    /// Number of the frame that caused the telling.
+    /// Number of what caused the telling.
     pub ordinal: u64,
-    /// False for what a tick caused, true for what the frame itself caused.
-    pub by_frame: bool,
-    /// Number of the first frame of the flow.
+    /// Number of the first packet of the flow. No two flows begin with the same.
     pub flow_ordinal: u64,
     /// Running number among the tellings of this flow at this frame.
     pub turn: u8,
@@ -133,7 +131,7 @@ pub struct TcpSeen {
 pub struct FlowSummary {
     /// The flow.
     pub flow: FlowId,
-    /// Number of its first frame.
+    /// Number of its first packet in the order of all that happened.
     pub ordinal: u64,
     /// Its ends.
     pub ends: Ends,

@@ -4,6 +4,7 @@ use egret::capture::{Batch, Frame, Replay, Source};
 use egret::decode::{self, Decoded, Pair, Transport};
 use egret::flow::fragments::Fragments;
 use egret::parse::datagrams::Starts;
+use egret::parse::dns::{self, DnsData};
 use egret::parse::{self, Ech, Facts, NameSource, Outcome, Talk};
 use egret::units::{Both, Direction};
 use serde_json::Value;
@@ -275,6 +276,51 @@ fn sets(stem: &str, oracle: &Value, found: &HashMap<Key, Vec<Facts>>, score: &mu
     }
 }
 
+/// Questions and addresses of DNS over UDP and TCP.
+fn dns(stem: &str, oracle: &Value, packets: &[Packet], score: &mut Score) {
+    let mut queries = BTreeSet::new();
+    let mut answers: HashMap<String, BTreeSet<String>> = HashMap::new();
+    // Over UDP by form alone, on any port.
+    for p in packets.iter().filter(|p| p.tcp.is_none() || [p.from.1, p.to.1].contains(&53)) {
+        let whole = std::iter::once(&*p.payload).filter(|_| p.tcp.is_none());
+        let framed = dns::messages(&p.payload).filter(|_| p.tcp.is_some());
+        for message in whole.chain(framed).filter_map(dns::message) {
+            if message.response {
+                let known = answers.entry(message.name.to_string()).or_default();
+                known.extend(message.answers.iter().filter_map(|a| match &a.data {
+                    DnsData::A(ip) => Some(ip.to_string()),
+                    DnsData::Aaaa(ip) => Some(ip.to_string()),
+                    _ => None,
+                }));
+            } else {
+                queries.insert(message.name.to_string());
+            }
+        }
+    }
+    // Within HTTPS it is not ours to read; multicast DNS is left out.
+    if stem.contains("over_https") {
+        return;
+    }
+    let plain = |n: &str| {
+        !n.contains(".local") && n.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+    };
+    for q in oracle["dns"]["queries"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if plain(q) {
+            score.tick("dns-q", queries.contains(q), || format!("{stem} {q:?}"));
+        }
+    }
+    for a in oracle["dns"]["answers"].as_array().into_iter().flatten() {
+        let name = text(a, "name");
+        let want: BTreeSet<String> = ["a", "aaaa"].iter().flat_map(|k| names_in(a, k)).collect();
+        if plain(&name) {
+            let got = answers.get(&name);
+            // tshark adds the addresses of name servers from the other sections.
+            let good = got.is_some_and(|g| g.is_empty() || !g.is_disjoint(&want));
+            score.tick("dns-a", good, || format!("{stem} {name} want {want:?} got {got:?}"));
+        }
+    }
+}
+
 fn compare(stem: &str, oracle: &Value, found: &HashMap<Key, Vec<Facts>>, score: &mut Score) {
     sets(stem, oracle, found, score);
     let empty = Vec::new();
@@ -354,6 +400,8 @@ fn names_of_real_captures() {
         let packets = packets(&capture);
         let mut found = tcp_facts(&packets);
         udp_facts(&packets, &mut found);
+        let stem = capture.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        dns(stem, &oracle, &packets, &mut score);
         compare(
             capture.file_stem().and_then(|s| s.to_str()).unwrap_or_default(),
             &oracle,
@@ -361,8 +409,16 @@ fn names_of_real_captures() {
             &mut score,
         );
     }
-    let floors =
-        [("names", 99.8), ("qnames", 99.8), ("gnames", 99.8), ("ja4", 99.8), ("hosts", 98.5), ("sets", 98.0)];
+    let floors = [
+        ("names", 99.8),
+        ("qnames", 99.8),
+        ("gnames", 99.8),
+        ("ja4", 99.8),
+        ("hosts", 98.5),
+        ("dns-q", 99.0),
+        ("dns-a", 99.0),
+        ("sets", 98.0),
+    ];
     for (area, (good, all)) in &score.0 {
         let percent = *good as f64 * 100.0 / *all as f64;
         println!("{area:8} {good:6} / {all:6} {percent:.2} %");
@@ -397,4 +453,66 @@ fn encrypted_hellos() {
         }
     }
     println!("{real} real, {grease} grease or undecided");
+}
+
+fn all_facts(stem: &str) -> Vec<Facts> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/captures");
+    let capture = capture_of(&root.join(format!("{stem}.oracle.json")));
+    capture.map(|c| tcp_facts(&packets(&c)).into_values().flatten().collect()).unwrap_or_default()
+}
+
+/// What `*.expected.suricata.yaml` says of the same captures.
+#[test]
+fn certificates_and_versions_as_suricata_prints_them() {
+    for facts in all_facts("tls/suricata-tls-pre-1970") {
+        let tls = facts.tls.unwrap();
+        assert_eq!((tls.version, tls.negotiated), (0x0301, true));
+        let certificate = tls.certificate.unwrap();
+        assert_eq!(&*certificate.subject, "OU=vd, CN=fkp.samsungcloudsolution.com");
+        assert!(
+            certificate
+                .issuer
+                .starts_with("C=KR, ST=Kyunggido, L=Suwon, O=Samsung Electronics, OU=SW2 SISC,")
+        );
+        assert_eq!(&*certificate.serial, "32");
+        assert_eq!(&*certificate.fingerprint, "71:cd:fe:08:7f:3d:2a:18:32:69:38:fa:bd:64:7b:c6:cf:cc:44:8e");
+        assert_eq!((certificate.not_before, certificate.not_after), (-86_400, 2_177_367_003));
+    }
+    for facts in all_facts("tls/suricata-ldap-starttls") {
+        let tls = facts.tls.unwrap();
+        let certificate = tls.certificate.unwrap();
+        assert_eq!(&*certificate.subject, "CN=LDAP SSL test");
+        assert_eq!(&*certificate.serial, "00:8A:07:E0:8D:4A:B5:0A:7B");
+        assert_eq!(tls.version, 0x0303);
+    }
+    for (stem, version) in [
+        ("tls/suricata-tls13-draft14--tls13_draft14", 0x0304),
+        ("tls/suricata-tls13-draft18--tls13_draft18", 0x7f12),
+        ("tls/suricata-tls13-draft22--tls13_draft22", 0x7f16),
+    ] {
+        for facts in all_facts(stem) {
+            let tls = facts.tls.unwrap();
+            assert_eq!((tls.version, tls.negotiated), (version, true), "{stem}");
+        }
+    }
+}
+
+/// Captures made to break readers: nothing panics, and a parser that was told that no more comes never waits.
+#[test]
+fn broken_captures_do_no_harm() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    for folder in ["fuzz", "captures/badfile", "captures/malformed"] {
+        for entry in std::fs::read_dir(data.join(folder)).into_iter().flatten().flatten() {
+            if entry.path().to_str().is_some_and(|p| p.contains(".json") || p.contains("expected")) {
+                continue;
+            }
+            let packets = packets(&entry.path());
+            let mut found = tcp_facts(&packets);
+            udp_facts(&packets, &mut found);
+            for p in &packets {
+                dns::message(&p.payload);
+                parse::tunnel::label(&p.payload);
+            }
+        }
+    }
 }

@@ -293,7 +293,7 @@ def vxlan(r):
 
 
 @case("ipv6", "5 MB PUT to upload.box.com over IPv6, from a unique local address.",
-      "One alert: fd20:1567:1::b sent about 5 MB to box.", alerts=(("box", HOME6["c1"]),), ipv6=True)
+      "One alert: fd20:1567:1::11 sent about 5 MB to box.", alerts=(("box", HOME6["c1"]),), ipv6=True)
 def ipv6(r):
     with r.tap():
         put(r, "c1", "upload.box.com", 5 * MB)

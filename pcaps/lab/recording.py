@@ -12,7 +12,7 @@ from . import capfile, names, servers
 from .net import CLIENTS, Net
 
 HOME = {client: f"10.20.0.{number}" for client, number in CLIENTS.items()}
-HOME6 = {client: f"fd20:1567:1::{number:x}" for client, number in CLIENTS.items()}
+HOME6 = {client: f"fd20:1567:1::{number}" for client, number in CLIENTS.items()}
 
 
 class Recording:

@@ -3,12 +3,18 @@
 //! A [`Source`] fills a [`Batch`] with large pieces of bytes and a list of the frames that lie in them. The bytes
 //! are lent from there on: no stage copies a packet.
 
+#[cfg(target_os = "linux")]
+mod block;
 mod foreign;
 mod input;
 mod listing;
+#[cfg(target_os = "linux")]
+pub mod live;
 mod pcap;
 mod pcapng;
 pub mod replay;
+#[cfg(target_os = "linux")]
+pub mod ring;
 mod stream;
 
 pub use replay::Replay;
@@ -52,7 +58,7 @@ pub struct Frame<'a> {
     pub at: Timestamp,
     /// The pipeline's clock at this frame: never goes backwards (see `clock`).
     pub now: Timestamp,
-    /// Number of this frame since the start, over all files, beginning with 0.
+    /// Number of this frame in the one order of all that happens: frames over all files, ticks, datagrams put together.
     pub ordinal: u64,
     /// The bytes that were captured.
     pub bytes: &'a [u8],
@@ -92,6 +98,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The bytes and the frames, lent.
+    pub fn lend(&self) -> Lent<'_> {
+        Lent { bytes: &self.bytes, slots: &self.slots }
+    }
+
     /// Forgets the frames, keeps the memory.
     pub fn clear(&mut self) {
         self.slots.clear();
@@ -107,6 +118,22 @@ impl Batch {
 
     /// The bytes of one slot; empty for a slot that does not lie within this batch.
     pub fn frame_bytes(&self, slot: &Slot) -> &[u8] {
+        self.lend().frame_bytes(slot)
+    }
+}
+
+/// Bytes and the frames in them, whoever they belong to: a [`Batch`], or memory shared with the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Lent<'b> {
+    /// The bytes.
+    pub bytes: &'b [u8],
+    /// The frames, in capture order.
+    pub slots: &'b [Slot],
+}
+
+impl<'b> Lent<'b> {
+    /// The bytes of one slot; empty for a slot that does not lie within.
+    pub fn frame_bytes(&self, slot: &Slot) -> &'b [u8] {
         let start = slot.offset as usize;
         self.bytes.get(start..start + slot.captured as usize).unwrap_or(&[])
     }

@@ -77,7 +77,6 @@ impl Key {
 use Preset::{Tables, Unset, Value};
 
 /// Every key. An analytic that begins to use one takes its `not_yet()` away.
-// tidy: the table is data
 #[rustfmt::skip] // one layout for all entries reads as a table
 pub static KEYS: &[Key] = &[
     Key::new("home_net", "networks", Unset(r#"["10.0.0.0/8", "2001:db8::/32"]"#),

@@ -43,6 +43,8 @@ struct OpenFlow {
     known: Option<Arc<Known>>,
     sides: Sides,
     path: Path,
+    /// First and newest frame told.
+    at: (Timestamp, Timestamp),
     /// Bytes out of home and into home.
     total: (u64, u64),
     /// Bytes out and in since the flow last turned to downloading.
@@ -110,7 +112,7 @@ impl Detector {
         self.close_idle_incidents(now);
         match told.what {
             Telling::Named { flow, ends, at, facts, complete, path } => {
-                self.named(flow, ends, at, &facts, path, now);
+                self.named(flow, ends, &facts, path, now);
                 if complete {
                     self.log_facts(flow, ends, at, &facts, path);
                 }
@@ -150,7 +152,7 @@ impl Detector {
     }
 
     /// The parsers know more about a flow.
-    fn named(&mut self, flow: FlowId, ends: Ends, at: Timestamp, facts: &Facts, path: Path, now: Timestamp) {
+    fn named(&mut self, flow: FlowId, ends: Ends, facts: &Facts, path: Path, now: Timestamp) {
         let mut identity = Identity {
             name: facts.name.as_ref().map(|(name, _)| Arc::from(&**name)),
             source: facts.name.as_ref().map(|(_, source)| *source),
@@ -168,7 +170,7 @@ impl Detector {
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         (open.ends, open.identity, open.known, open.sides, open.path) = (ends, identity, known, sides, path);
         if moved {
-            self.rebook(flow, at, now);
+            self.rebook(flow, now);
         }
     }
 
@@ -200,7 +202,7 @@ impl Detector {
     }
 
     /// Bytes that were booked before the name was known, or under another, move to where they belong.
-    fn rebook(&mut self, flow: FlowId, at: Timestamp, now: Timestamp) {
+    fn rebook(&mut self, flow: FlowId, now: Timestamp) {
         let Some(open) = self.flows.get_mut(&flow) else { return };
         if let Some(old) = open.pair.take()
             && let Some(pair) = self.pairs.get_mut(&old)
@@ -209,7 +211,7 @@ impl Detector {
         }
         open.counted = 0;
         let total = open.total;
-        self.book(flow, (0, 0), total.1, 0, at, now);
+        self.book(flow, (0, 0), total.1, 0, now);
     }
 
     fn delta(&mut self, delta: &FlowDelta, now: Timestamp) {
@@ -219,6 +221,7 @@ impl Detector {
         }
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
+        open.at = (delta.first, delta.last);
         let Sides::Out(direction) = open.sides else { return };
         let (out, into) = match direction {
             Direction::Up => (delta.bytes.up, delta.bytes.down),
@@ -227,7 +230,7 @@ impl Detector {
         let gap = *delta.gap.of(direction);
         let new_gap = gap.saturating_sub(open.gap);
         open.gap = open.gap.max(gap);
-        self.book(delta.flow, (out, into), into, new_gap, delta.last, now);
+        self.book(delta.flow, (out, into), into, new_gap, now);
     }
 
     /// A flow that the parsers have said nothing of.
@@ -240,7 +243,7 @@ impl Detector {
     }
 
     /// Adds bytes to a flow and books to its pair what is new and counts as upload.
-    fn book(&mut self, flow: FlowId, moved: (u64, u64), into: u64, gap: u64, at: Timestamp, now: Timestamp) {
+    fn book(&mut self, flow: FlowId, moved: (u64, u64), into: u64, gap: u64, now: Timestamp) {
         let Some(open) = self.flows.get_mut(&flow) else { return };
         let before = open.counted;
         open.count(moved, self.config.upload_ratio);
@@ -251,7 +254,7 @@ impl Detector {
             identity: &open.identity,
             out: open.counted - before,
             into,
-            at,
+            at: open.at,
             gap,
             midstream: open.midstream,
             one_way: open.one_way,
@@ -344,6 +347,7 @@ impl OpenFlow {
             known: None,
             sides,
             path: Path::default(),
+            at: (Timestamp::default(), Timestamp::default()),
             total: (0, 0),
             run: (0, 0),
             runs: 0,

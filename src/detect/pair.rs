@@ -61,8 +61,8 @@ pub struct Contribution<'a> {
     pub out: u64,
     /// New bytes in.
     pub into: u64,
-    /// When.
-    pub at: Timestamp,
+    /// First and newest frame of the flow.
+    pub at: (Timestamp, Timestamp),
     /// The flow's gap in the outgoing direction since the last contribution.
     pub gap: u64,
     /// It was seen from the middle on.
@@ -95,9 +95,9 @@ impl Pair {
             return;
         }
         if self.flows_total == 0 {
-            self.seen.0 = part.at;
+            self.seen = part.at;
         }
-        self.seen = (self.seen.0.min(part.at), self.seen.1.max(part.at));
+        self.seen = (self.seen.0.min(part.at.0), self.seen.1.max(part.at.1));
         self.gap = self.gap.saturating_add(part.gap);
         self.midstream |= part.midstream;
         self.one_way |= part.one_way;

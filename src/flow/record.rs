@@ -202,11 +202,36 @@ pub struct Cold {
     pub path: Path,
     /// Cipher overhead per TLS record.
     pub tls_overhead: u16,
-    /// Payload bytes that passed while no TLS record could be followed.
+    /// Payload bytes that passed while no TLS record could be followed, up to the last time that one was found again.
     pub unfollowed: [u64; 2],
+    /// Payload bytes of the side when its follower was lost last.
+    pub lost_at: [u64; 2],
 }
 
 impl<K: Key> Flow<K> {
+    /// Payload bytes of `side` so far.
+    pub fn payload(&self, cold: &Cold, side: Side) -> u64 {
+        cold.sides[side.index()].counts.payload + u64::from(self.hot.sides[side.index()].payload)
+    }
+
+    /// Payload bytes of `side` that passed while no TLS record could be followed.
+    pub fn unfollowed(&self, cold: &Cold, side: Side) -> u64 {
+        let i = side.index();
+        let now = if self.hot.follow[i].is_lost() {
+            self.payload(cold, side).saturating_sub(cold.lost_at[i])
+        } else {
+            0
+        };
+        cold.unfollowed[i] + now
+    }
+
+    /// The place among the TLS records of `side` is lost; `unknown` bytes have passed since.
+    pub fn lose(&mut self, cold: &mut Cold, side: Side, unknown: u32) {
+        let i = side.index();
+        cold.lost_at[i] = self.payload(cold, side).saturating_sub(u64::from(unknown));
+        self.hot.follow[i] = Follower::LOST;
+    }
+
     /// Moves the untold counters to the totals.
     pub fn fold(&mut self, cold: &mut Cold) {
         for (hot, side) in self.hot.sides.iter_mut().zip(&mut cold.sides) {

@@ -173,8 +173,8 @@ impl<'a> ServerHello<'a> {
         let mut r = Reader::new(body);
         let legacy = r.u16().filter(|v| matches!(v >> 8, 0x03 | 0xfe | 0x7f) || *v == 0x0100)?;
         let random = r.array::<32>()?;
-        // The drafts of TLS 1.3 before 22 (0x7fNN in this place) have neither session id nor compression.
-        let early = legacy >> 8 == 0x7f;
+        // The drafts of TLS 1.3 before 22 (0x7fNN or 0x0304 in this place) have neither session id nor compression.
+        let early = legacy >> 8 == 0x7f || legacy == 0x0304;
         let session_id = if early { &[][..] } else { r.vec8()? };
         let cipher = r.u16()?;
         if !early {

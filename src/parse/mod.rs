@@ -18,6 +18,7 @@ mod quic_keys;
 pub mod starttls;
 pub mod text;
 pub mod tls;
+pub mod tunnel;
 pub mod user_agent;
 
 #[cfg(test)]
@@ -220,6 +221,12 @@ pub enum AppProto {
     Socks,
     /// DTLS.
     Dtls,
+    /// STUN and TURN.
+    Stun,
+    /// WireGuard.
+    WireGuard,
+    /// OpenVPN.
+    OpenVpn,
 }
 
 /// All that the parsers found out about a flow so far. Small when little is known: details are boxed.
@@ -308,6 +315,7 @@ pub static PARSERS: &[Parser] = &[
     Parser { name: "socks", transport: Transport::Tcp, parse: proxy::socks },
     Parser { name: "proxy-protocol", transport: Transport::Tcp, parse: proxy::proxy_protocol },
     Parser { name: "dns", transport: Transport::Tcp, parse: dns::parse },
+    Parser { name: "openvpn", transport: Transport::Tcp, parse: tunnel::parse },
     Parser { name: "starttls", transport: Transport::Tcp, parse: starttls::parse },
     Parser { name: "tls-answer", transport: Transport::Tcp, parse: tls::answer },
 ];
@@ -323,6 +331,29 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
         }
     }
     if waiting { Outcome::More } else { Outcome::Nothing(GiveUp::Unknown) }
+}
+
+/// Every parser on the same bytes, whole and cut in two: what fuzz targets call.
+pub fn exercise(bytes: &[u8]) {
+    let (head, rest) = bytes.split_first().map_or((0, bytes), |(h, r)| (*h, r));
+    let (up, down) = rest.split_at(rest.len() * usize::from(head) / 256);
+    for (up, down) in [(rest, &[][..]), (up, down), (down, up)] {
+        for end in [false, true] {
+            let (done, ports) = (Both { up: end, down: end }, Both::default());
+            let _ = parse(&Talk { up, down, done, transport: Transport::Tcp, ports });
+        }
+    }
+    let _ = (tunnel::label(rest), dns::message(rest), certificate::read(rest), gquic::client_hello(rest, 0));
+    dns::messages(rest).for_each(|m| drop(dns::message(m)));
+    for carrier in [hello::Carrier::Tcp, hello::Carrier::Quic, hello::Carrier::Datagram] {
+        if let Some(hello) = hello::ClientHello::read(rest, rest.len(), carrier) {
+            let _ = hello.facts(&hello.read_extensions(), carrier, true);
+        }
+    }
+    if let Some(mut starts) = datagrams::Starts::begin(rest) {
+        let _ = starts.datagram(crate::units::Direction::Up, up);
+        let _ = (starts.datagram(crate::units::Direction::Down, down), starts.finish());
+    }
 }
 
 /// What is left of a talk behind a prefix of each direction.

@@ -501,3 +501,13 @@ fn hostile_datagrams_do_no_harm() {
         assert_ne!(starts.finish(), Outcome::More);
     }
 }
+
+#[test]
+fn any_bytes_do_no_harm() {
+    for good in [UP_12, DOWN_12, UP_RETRY, fixture!("leaf.der"), fixture!("gquic.chlo")] {
+        hostile::all(good, exercise);
+    }
+    for byte in 0..=255 {
+        exercise(&[byte; 700]);
+    }
+}

@@ -53,6 +53,8 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
         }
         (Side::Short, Side::Short) if client_done && server_done => Outcome::Nothing(GiveUp::Unknown),
         (Side::Short, Side::Short) => Outcome::More,
+        // The server speaks first, and no TLS: whoever knows that protocol waits for the client.
+        (Side::Short, Side::Foreign) => Outcome::Nothing(GiveUp::Unknown),
         // A hello may still come on the silent side, until it closes.
         (Side::Short, _) => match conclude(None, &server, server_done, turned) {
             Outcome::Done(facts) if !client_done => Outcome::Partly(facts),

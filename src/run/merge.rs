@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Merge {
     queues: Vec<VecDeque<Told>>,
-    /// Everything before this frame has been told by the worker.
+    /// Everything before this place has been told by the worker.
     told_to: Vec<u64>,
 }
 
@@ -72,7 +72,7 @@ mod tests {
             cnames: vec![],
             ech: false,
         };
-        let place = Place { ordinal, by_frame: true, flow_ordinal: 0, turn: 0 };
+        let place = Place { ordinal, flow_ordinal: 0, turn: 0 };
         Told { place, now: Timestamp::default(), what: Telling::Dns(Box::new(answer)) }
     }
 

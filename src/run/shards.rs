@@ -19,8 +19,6 @@ use std::thread;
 
 /// Chunks that may wait for a worker.
 const CHUNKS: usize = 4;
-/// Messages that may wait for the detector. One is enough for the same records; more is faster.
-const TOLD: usize = 64;
 /// Lists of records that may wait for the writer.
 const RECORDS: usize = 64;
 
@@ -38,7 +36,7 @@ enum Item {
 struct Chunk {
     batch: Batch,
     deal: Deal,
-    /// Number of the frame after the last.
+    /// Number of what happens after the last.
     next: u64,
 }
 
@@ -53,14 +51,16 @@ struct Deal {
 struct Message {
     worker: usize,
     told: Vec<Told>,
-    /// Everything before this frame has been told.
+    /// Everything before this place has been told.
     to: u64,
+    /// The clock at the last tick.
+    now: Timestamp,
 }
 
 /// Reads in this thread, works in others.
 pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let workers = setup.config.workers;
-    let (tell, hear) = bounded::<Message>(TOLD);
+    let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
     let detector = setup.detector();
     let worker_config = setup.worker_config();
@@ -143,6 +143,7 @@ fn work(
     take: &Receiver<Arc<Chunk>>,
     tell: &Sender<Message>,
 ) -> WorkerCounters {
+    let mut clock = Timestamp::MIN;
     for chunk in take {
         let mut packets: Vec<Packet<'_>> = Vec::new();
         for item in chunk.deal.lists.get(number).into_iter().flatten() {
@@ -155,6 +156,7 @@ fn work(
                 Item::Tick { now, ordinal } => {
                     worker.packets(&packets);
                     packets.clear();
+                    clock = now;
                     if ordinal == u64::MAX {
                         worker.finish(now, ordinal);
                     } else {
@@ -165,7 +167,7 @@ fn work(
         }
         worker.packets(&packets);
         drop(packets);
-        let message = Message { worker: number, told: worker.take_told(), to: chunk.next };
+        let message = Message { worker: number, told: worker.take_told(), to: chunk.next, now: clock };
         // Let the reader have the chunk back before waiting for the detector.
         drop(chunk);
         if tell.send(message).is_err() {
@@ -183,17 +185,17 @@ fn detect(
     to_writer: &Sender<Vec<Record>>,
 ) -> Detector {
     let mut merge = Merge::new(workers);
-    let mut now = Timestamp::default();
+    let mut now = Timestamp::MIN;
     for message in hear {
+        // The last word of every worker brings the reader's last time.
+        now = now.max(message.now);
         merge.push(message.worker, message.told, message.to);
         while let Some(told) = merge.pop() {
-            now = told.now;
             detector.observe(told);
         }
         pass_on(&mut detector, to_writer);
     }
     while let Some(told) = merge.pop_last() {
-        now = told.now;
         detector.observe(told);
     }
     detector.finish(now);

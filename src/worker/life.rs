@@ -35,7 +35,7 @@ impl Context {
             && let Some(victim) = table.victim()
         {
             self.counters.evicted += 1;
-            self.close(table, &victim, EndReason::Evicted, packet.now, packet.ordinal, true);
+            self.close(table, &victim, EndReason::Evicted, packet.now, packet.ordinal);
         }
         self.counters.opened += 1;
         table.insert(hash, key, packet.at, cold_of(side, packet));
@@ -56,12 +56,11 @@ impl Context {
         reason: EndReason,
         now: Timestamp,
         ordinal: u64,
-        by_frame: bool,
     ) {
         let Some((mut flow, mut cold)) = table.remove(key) else { return };
         self.counters.closed += 1;
         flow.fold(&mut cold);
-        let mut turn = self.turn(ordinal, by_frame, cold.ordinal);
+        let mut turn = self.turn(ordinal, cold.ordinal);
         self.last_words(&mut flow, &mut cold, now, &mut turn);
         self.tell_delta(&mut flow, &mut cold, now, &mut turn, true);
         self.tell_summary(&flow, &cold, Some(reason), now, &mut turn);
@@ -75,7 +74,7 @@ impl Context {
         ordinal: u64,
     ) {
         for key in table.keys(|_| true) {
-            self.close(table, &key, EndReason::Shutdown, now, ordinal, false);
+            self.close(table, &key, EndReason::Shutdown, now, ordinal);
         }
     }
 
@@ -94,7 +93,7 @@ impl Context {
                 return;
             }
             let moved = flow.hot.sides.iter().any(|s| s.payload > 0) || cold.sides.iter().any(|s| s.has_ack);
-            let mut turn = self.turn(ordinal, false, cold.ordinal);
+            let mut turn = self.turn(ordinal, cold.ordinal);
             if moved {
                 flow.fold(cold);
                 self.tell_delta(flow, cold, now, &mut turn, false);
@@ -105,7 +104,7 @@ impl Context {
             }
         });
         for key in silent {
-            self.close(table, &key, EndReason::Timeout, now, ordinal, false);
+            self.close(table, &key, EndReason::Timeout, now, ordinal);
         }
     }
 }
@@ -136,5 +135,6 @@ fn cold_of(side: Side, packet: &Packet<'_>) -> Cold {
         path: packet.path,
         tls_overhead: 0,
         unfollowed: [0, 0],
+        lost_at: [0, 0],
     }
 }

@@ -24,7 +24,7 @@ impl Context {
         if let Some((flow, cold)) = table.find_both(hash, &key)
             && let Some(reason) = self.has_ended(flow, cold, side, packet)
         {
-            self.close(table, &key, reason, packet.now, packet.ordinal, true);
+            self.close(table, &key, reason, packet.now, packet.ordinal);
         }
         if table.find(hash, &key).is_none() {
             self.open(table, key, side, hash, packet);
@@ -125,20 +125,43 @@ impl Context {
             cold.note(side, Seen::REPEATED);
         }
         if flow.hot.has(Flag::TLS) {
-            if segment.new == packet.payload_len && segment.in_order {
-                let overhead = cold.tls_overhead;
-                let done = flow.hot.follow[i].walk(packet.payload, packet.payload_len, overhead);
-                cold.sides[i].counts.app += u64::from(done.app);
-                cold.unfollowed[i] += u64::from(done.unknown);
-            } else {
-                flow.hot.follow[i] = crate::flow::follow::Follower::LOST;
-                cold.unfollowed[i] += u64::from(segment.new);
-            }
+            let in_order = segment.new == packet.payload_len && segment.in_order;
+            records(flow, cold, side, packet, in_order, segment.new);
         }
         if flow.hot.has(Flag::NAMING) {
             self.learn(flow, cold, side, seq, packet);
         }
     }
+}
+
+/// Follows the TLS records of a segment whose bytes have been booked.
+fn records<K: Key>(
+    flow: &mut Flow<K>,
+    cold: &mut Cold,
+    side: Side,
+    packet: &Packet<'_>,
+    in_order: bool,
+    new: u32,
+) {
+    let i = side.index();
+    let was_lost = flow.hot.follow[i].is_lost();
+    if !in_order {
+        if !was_lost {
+            flow.lose(cold, side, new);
+        }
+        return;
+    }
+    let mut follower = flow.hot.follow[i];
+    let done = follower.walk(packet.payload, packet.payload_len, cold.tls_overhead);
+    cold.sides[i].counts.app += u64::from(done.app);
+    if was_lost && (done.app > 0 || !follower.is_lost()) {
+        let before = flow.payload(cold, side).saturating_sub(u64::from(new));
+        cold.unfollowed[i] += before.saturating_sub(cold.lost_at[i]);
+        flow.lose(cold, side, done.unknown);
+    } else if !was_lost && follower.is_lost() {
+        flow.lose(cold, side, done.unknown);
+    }
+    flow.hot.follow[i] = follower;
 }
 
 /// Counts the frame; never overflows, because the counters are folded first.

@@ -8,7 +8,7 @@ use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::flow::table::Table;
 use crate::observe::{Counts, EndReason, FlowDelta, FlowState, FlowSummary, Place, TcpSeen, Telling, Told};
 use crate::parse::AppProto;
-use crate::units::{Both, Span, Timestamp};
+use crate::units::{Both, Timestamp};
 
 /// Places of the tellings of one flow at one frame or tick.
 #[derive(Clone, Copy, Debug)]
@@ -23,18 +23,15 @@ impl Turn {
 }
 
 impl Context {
-    pub(crate) fn turn(&self, ordinal: u64, by_frame: bool, flow_ordinal: u64) -> Turn {
+    pub(crate) fn turn(&self, ordinal: u64, flow_ordinal: u64) -> Turn {
         // A flow may be told twice at one frame (name, then delta): go on where the last telling of it stood.
         let turn = match self.told.last() {
-            Some(t)
-                if (t.place.ordinal, t.place.by_frame, t.place.flow_ordinal)
-                    == (ordinal, by_frame, flow_ordinal) =>
-            {
+            Some(t) if (t.place.ordinal, t.place.flow_ordinal) == (ordinal, flow_ordinal) => {
                 t.place.turn.saturating_add(1)
             }
             _ => 0,
         };
-        Turn(Place { ordinal, by_frame, flow_ordinal, turn })
+        Turn(Place { ordinal, flow_ordinal, turn })
     }
 
     pub(crate) fn say(&mut self, turn: &mut Turn, now: Timestamp, what: Telling) {
@@ -57,20 +54,19 @@ impl Context {
         let most = untold(flow, Side::A).max(untold(flow, Side::B));
         if most >= u64::from(TELL_BYTES) {
             flow.fold(cold);
-            let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+            let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.tell_delta(flow, cold, packet.now, &mut turn, false);
             return;
         }
         if most >= u64::from(TELL_SOON_BYTES) && !flow.hot.has(Flag::QUEUED) {
             flow.hot.set(Flag::QUEUED, true);
-            let due = packet.now.plus(Span::from_secs(1));
-            self.soon.push_back(Waiting { due, key: flow.key.into(), ordinal: cold.ordinal });
+            self.soon.push(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
         }
         // The payload that stays hot is what `plain` compares with its limits.
         unfold_payload(flow, cold);
     }
 
-    /// A flow of the queue whose second is over.
+    /// A flow of the queue, at the tick.
     pub(crate) fn tell_one<K: Key + Into<AnyKey>>(
         &mut self,
         table: &mut Table<K>,
@@ -86,7 +82,7 @@ impl Context {
         }
         flow.hot.set(Flag::QUEUED, false);
         flow.fold(cold);
-        let mut turn = self.turn(ordinal, false, flow_ordinal);
+        let mut turn = self.turn(ordinal, flow_ordinal);
         self.tell_delta(flow, cold, now, &mut turn, false);
     }
 
@@ -171,7 +167,7 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
     let tls = cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Tls);
     let counts = |side: Side| {
         let c = cold.sides[side.index()].counts;
-        let app = if tls { c.app + cold.unfollowed[side.index()] } else { 0 };
+        let app = if tls { c.app + flow.unfollowed(cold, side) } else { 0 };
         Counts { gap: flow.gap(cold, side), app, ..c }
     };
     let since = cold.at_report.as_ref().filter(|_| end.is_none()).map(|old| Both {
@@ -186,7 +182,7 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
         first: cold.first,
         last: flow.hot.last,
         counts: Both { up: counts(up), down: counts(down) },
-        app_followed: tls.then_some(cold.unfollowed == [0, 0]),
+        app_followed: tls.then_some(flow.unfollowed(cold, up) + flow.unfollowed(cold, down) == 0),
         seen: Both { up: seen(cold, up), down: seen(cold, down) },
         history: cold.history_text(),
         midstream: cold.midstream,

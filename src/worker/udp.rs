@@ -42,7 +42,7 @@ impl Context {
         if let Some(mut starts) = cold.datagrams.take() {
             let outcome = starts.datagram(from, packet.payload);
             cold.datagrams = Some(starts);
-            let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+            let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             return;
         }
@@ -90,7 +90,7 @@ impl Context {
                 }
             }
         }
-        let mut turn = self.turn(packet.ordinal, true, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal);
         self.say(&mut turn, packet.now, Telling::Dns(Box::new(answer)));
     }
 }

@@ -2,3 +2,7 @@
 
 #[allow(dead_code, reason = "each test binary uses its part")]
 pub(crate) mod build;
+#[allow(dead_code, reason = "each test binary uses its part")]
+pub(crate) mod pipeline;
+#[allow(dead_code, reason = "each test binary uses its part")]
+pub(crate) mod traffic;

@@ -116,6 +116,9 @@ fn app_proto(app: AppProto) -> Option<&'static str> {
         AppProto::Ssh => "ssh",
         AppProto::Socks => "socks",
         AppProto::Dtls => "dtls",
+        AppProto::Stun => "stun",
+        AppProto::WireGuard => "wireguard",
+        AppProto::OpenVpn => "openvpn",
     })
 }
 

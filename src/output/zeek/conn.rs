@@ -63,6 +63,9 @@ fn service(app: AppProto) -> Option<&'static str> {
         AppProto::Dns => "dns",
         AppProto::Ssh => "ssh",
         AppProto::Socks => "socks",
+        AppProto::Stun => "stun",
+        AppProto::WireGuard => "wireguard",
+        AppProto::OpenVpn => "openvpn",
     })
 }
 
