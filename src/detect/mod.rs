@@ -6,6 +6,7 @@
 pub mod dns;
 pub mod home;
 pub mod identity;
+pub mod learn;
 mod incidents;
 pub mod pair;
 pub mod totals;
