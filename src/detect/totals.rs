@@ -6,6 +6,7 @@ use crate::observe::FlowSummary;
 use crate::output::{Identity, IncidentRecord, UploadLine};
 use crate::units::Both;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Rows kept; further (host, destination) pairs are summed in one row per host.
 const MAX_ROWS: usize = 65_536;
@@ -15,13 +16,31 @@ const MAX_INCIDENTS: usize = 1_000;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Totals {
-    rows: Map<(IpAddr, Box<str>), Row>,
+    rows: Map<(IpAddr, What), Row>,
     /// Flows home–outside, home–home, outside–outside.
     pub flows: (u64, u64, u64),
     /// Bytes of flows with a home side: out, in.
     pub home: (u64, u64),
     /// Newest record of each incident.
     pub incidents: Vec<IncidentRecord>,
+}
+
+/// What a row is about: no text is made for the many flows without a name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum What {
+    Name(Arc<str>),
+    Address(IpAddr),
+    Others,
+}
+
+impl What {
+    fn text(&self) -> String {
+        match self {
+            Self::Name(name) => name.to_string(),
+            Self::Address(ip) => ip.to_string(),
+            Self::Others => "(others)".to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,14 +71,14 @@ impl Totals {
         let (out, into) = by_side(bytes, direction);
         self.home = (self.home.0.saturating_add(out), self.home.1.saturating_add(into));
         let (host, far) = summary.ends.from(direction);
-        let what: Box<str> = match (&identity.class, &identity.name) {
-            (Some(class), _) => class.service_name.clone(),
-            (None, Some(name)) => Box::from(&**name),
-            (None, None) => far.to_string().into(),
+        let what = match (&identity.class, &identity.name) {
+            (Some(class), _) => What::Name(Arc::clone(&class.service_name)),
+            (None, Some(name)) => What::Name(Arc::clone(name)),
+            (None, None) => What::Address(far),
         };
         let mut key = (host, what);
         if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&key) {
-            key.1 = "(others)".into();
+            key.1 = What::Others;
         }
         let row = self.rows.entry(key).or_default();
         row.category = identity.class.as_ref().map(|c| c.category);
@@ -83,7 +102,7 @@ impl Totals {
             .iter()
             .map(|((host, what), row)| UploadLine {
                 host: *host,
-                what: what.to_string(),
+                what: what.text(),
                 category: row.category,
                 bytes: Both { up: row.bytes.0, down: row.bytes.1 },
                 flows: row.flows,

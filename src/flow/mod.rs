@@ -2,6 +2,7 @@
 
 pub mod follow;
 pub mod fragments;
+pub mod huge;
 pub mod key;
 pub mod prefetch;
 pub mod record;

@@ -1,5 +1,6 @@
 //! The bounded table of flows: allocated at its bound, swept and evicted, never grown.
 
+use super::huge::HugePages;
 use super::key::{Key, Seeds};
 use super::prefetch::prefetch;
 use super::record::{Cold, Flag, Flow, Hot, MAX_FLOWS};
@@ -25,7 +26,7 @@ impl Default for Timeouts {
 
 /// Flows of one address family.
 pub struct Table<K> {
-    flows: HashTable<Flow<K>>,
+    flows: HashTable<Flow<K>, HugePages>,
     cold: Vec<Option<Box<Cold>>>,
     free: Vec<u32>,
     seeds: Seeds,
@@ -39,7 +40,7 @@ impl<K: Key> Table<K> {
         let bound = bound.clamp(1, MAX_FLOWS);
         // An eighth more than the bound leaves room for tombstones, so that erasing rarely costs a rehash.
         Self {
-            flows: HashTable::with_capacity(bound + bound / 8),
+            flows: HashTable::with_capacity_in(bound + bound / 8, HugePages),
             cold: Vec::new(),
             free: Vec::new(),
             seeds,

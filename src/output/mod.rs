@@ -58,7 +58,7 @@ pub struct Class {
     /// Identifier, for example `dropbox`.
     pub service: Box<str>,
     /// For people, for example `Dropbox`.
-    pub service_name: Box<str>,
+    pub service_name: Arc<str>,
     /// Category, for example `cloud_storage`.
     pub category: &'static str,
     /// ATT&CK technique, for example `T1567.002`.
