@@ -87,8 +87,8 @@ fn setup(loaded: Loaded) -> Result<Setup, Stop> {
         ..file::OutputConfig::default()
     });
     let outputs = outputs.map_err(|error| {
-        let dir = config.output.dir.display();
-        Stop::Error(format!("{dir}: cannot be written: {error}; give another directory with --out"))
+        // The error names the path.
+        Stop::Error(format!("{error}; logs cannot be written there, give another directory with --out"))
     })?;
     Ok(Setup { config, catalogue: Arc::new(catalogue), outputs })
 }
@@ -108,13 +108,14 @@ fn bar(quiet: bool) -> Option<ProgressBar> {
 
 /// What was found, and what was wrong with the input.
 fn tell(flags: &ReplayFlags, summary: &RunSummary) -> Result<(), Stop> {
+    let nothing_read = summary.stats.front.frames == 0 && !summary.faults.is_empty();
     for fault in &summary.faults {
         // Where nothing at all could be read there is no run to warn about.
-        if summary.stats.front.frames == 0 { error(fault) } else { warning(fault) }
+        if nothing_read { error(fault) } else { warning(fault) }
     }
     if flags.json {
         print(&format!("{}\n", report::json(summary).trim_end()))
-    } else if flags.quiet {
+    } else if flags.quiet || nothing_read {
         Ok(())
     } else {
         print(&report::text(summary, stdout().is_terminal()))

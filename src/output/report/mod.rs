@@ -143,8 +143,8 @@ fn home(page: &mut Page, summary: &RunSummary) {
         page.paragraph(
             "  ",
             &format!(
-                "None of the {} has an end in it, and only what leaves home is an upload. Say what is home, for \
-                 example --home-net 203.0.113.0/24,2001:db8::/48.",
+                "{}, none with an end in it, and only what leaves home is an upload. Say what is home, for example \
+                 --home-net 203.0.113.0/24,2001:db8::/48.",
                 plural(transit, "flow")
             ),
         );
