@@ -1,11 +1,12 @@
 //! Keeps the starts of flows for the parsers, within one pool, and passes on what they find.
 
-use super::{AnyKey, Context, START_POOL_BYTES, Waiting};
+use super::{AnyKey, Context, Waiting};
 use crate::decode::Packet;
 use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow};
 use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
+use crate::flow::table::Table;
 use crate::observe::Telling;
 use crate::parse::{self, AppProto, Facts, Outcome, Talk};
 use crate::units::{Both, Timestamp};
@@ -25,19 +26,18 @@ impl Context {
     ) {
         let Some(starts) = cold.starts.as_mut() else { return };
         let before = starts.sides[side.index()].held();
-        if starts.sides.iter().all(|s| s.held() == 0) {
-            self.naming.push_back(Waiting { due: packet.now, key: flow.key.into(), ordinal: cold.ordinal });
-        }
         let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
         let grown = starts.sides[side.index()].add(seq, packet.payload, packet.payload_len, limit);
         let after = starts.sides[side.index()].held();
         self.pool = (self.pool + after).saturating_sub(before);
+        if !starts.queued {
+            starts.queued = true;
+            self.holders += 1;
+            self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+        }
         if grown || starts.sides[side.index()].ended() {
             let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
-        }
-        if self.pool > START_POOL_BYTES && flow.hot.has(Flag::NAMING) {
-            self.give_up(flow, cold);
         }
     }
 
@@ -168,7 +168,22 @@ impl Context {
         self.say(turn, now, named);
     }
 
-    fn give_up<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
+    /// Gives the starts of a flow up to make room, if it still holds them. `ordinal`: the packet that needs it.
+    pub(crate) fn give_up<K: Key>(
+        &mut self,
+        table: &mut Table<K>,
+        key: &K,
+        flow_ordinal: u64,
+        now: Timestamp,
+        ordinal: u64,
+    ) {
+        let hash = table.hash(key);
+        let Some((flow, cold)) = table.find_both(hash, key) else { return };
+        if cold.ordinal != flow_ordinal || cold.starts.is_none() {
+            return;
+        }
+        let mut turn = self.turn(ordinal, flow_ordinal);
+        self.settle_facts(flow, cold, now, &mut turn);
         if let Some(n) = self.counters.given_up.get_mut(parse::GiveUp::TooLong as usize) {
             *n += 1;
         }
@@ -179,6 +194,7 @@ impl Context {
     fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
         if let Some(starts) = cold.starts.take() {
             self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
+            self.holders -= usize::from(starts.queued);
         }
         cold.datagrams = None;
         flow.hot.set(Flag::NAMING, false);
