@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  egret replay capture.pcap            what left the network in this capture, and what of it is an alert
+  egret replay capture.pcap            what left the network, and what of it is an alert
   egret replay -o logs --log eve,zeek-tsv day/*.pcap.gz
   egret check -c egret.toml            what is in force, or everything that is wrong
   egret services content.dropboxapi.com";

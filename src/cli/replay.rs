@@ -115,8 +115,8 @@ pub(super) fn setup(loaded: Loaded, interface: Option<String>) -> Result<Setup, 
         ..file::OutputConfig::default()
     });
     let outputs = outputs.map_err(|error| {
-        let dir = config.output.dir.display();
-        Stop::Error(format!("{dir}: cannot be written: {error}; give another directory with --out"))
+        // The error names the path.
+        Stop::Error(format!("{error}; logs cannot be written there, give another directory with --out"))
     })?;
     Ok(Setup { config, catalogue: Arc::new(catalogue), outputs })
 }
@@ -136,15 +136,16 @@ fn bar(quiet: bool) -> Option<ProgressBar> {
 
 /// What was found, and what was wrong with the input.
 pub(super) fn tell(summary: &RunSummary, quiet: bool, json: bool) -> Result<(), Stop> {
+    let read = summary.stats.front.frames + summary.stats.logs.as_ref().map_or(0, |logs| logs.lines);
+    let nothing_read = read == 0 && !summary.faults.is_empty();
     for fault in &summary.faults {
         // Where nothing at all could be read there is no run to warn about.
-        let read = summary.stats.front.frames + summary.stats.logs.as_ref().map_or(0, |logs| logs.lines);
-        if read == 0 { error(fault) } else { warning(fault) }
+        if nothing_read { error(fault) } else { warning(fault) }
     }
     summary.remarks.iter().for_each(warning);
     if json {
         print(&format!("{}\n", report::json(summary).trim_end()))
-    } else if quiet {
+    } else if quiet || nothing_read {
         Ok(())
     } else {
         print(&report::text(summary, stdout().is_terminal()))

@@ -6,8 +6,8 @@
 pub mod dns;
 pub mod home;
 pub mod identity;
-pub mod learn;
 mod incidents;
+pub mod learn;
 pub mod pair;
 pub mod totals;
 pub mod upload_volume;

@@ -238,7 +238,8 @@ impl Learner {
                 continue;
             }
             let both = f64::from(self.both[t * MAX_PEER + s]);
-            let (yes, no) = ((both + 3.0 * share) / (users + 3.0), (with - both + 3.0 * share) / (all - users + 3.0));
+            let (yes, no) =
+                ((both + 3.0 * share) / (users + 3.0), (with - both + 3.0 * share) / (all - users + 3.0));
             let (yes, no) = (yes.clamp(0.01, 0.99), no.clamp(0.01, 0.99));
             sum += if uses[s] { (yes / no).ln() } else { ((1.0 - yes) / (1.0 - no)).ln() };
         }

@@ -150,8 +150,8 @@ fn home(page: &mut Page, summary: &RunSummary) {
         page.paragraph(
             "  ",
             &format!(
-                "None of the {} has an end in it, and only what leaves home is an upload. Say what is home, for \
-                 example --home-net {}.",
+                "{}, none with an end in it, and only what leaves home is an upload. Say what is home, for example \
+                 --home-net {}.",
                 plural(transit, "flow"),
                 summary.outside_prefixes.first().map_or("203.0.113.0/24,2001:db8::/48", |p| &p.prefix)
             ),
