@@ -5,7 +5,7 @@
 use crate::capture::{Batch, Frame, Lent};
 use crate::clock::Clock;
 use crate::counters::FrontCounters;
-use crate::decode::{Decoded, Neighbour, Packet, Skip, decode, neighbour};
+use crate::decode::{self, Decoded, Neighbour, Packet, Skip};
 use crate::flow::fragments::Fragments;
 use crate::flow::prefetch::prefetch;
 use crate::units::Timestamp;
@@ -70,7 +70,12 @@ impl Front {
             };
             self.counters.frames += 1;
             self.counters.bytes += u64::from(slot.wire_len);
-            match decode(&frame) {
+            if let Some(packet) = decode::lean(&frame) {
+                self.counters.decoded += 1;
+                sink.lent(packet);
+                continue;
+            }
+            match decode::walk(&frame) {
                 Decoded::Packet(packet) => {
                     self.counters.decoded += 1;
                     sink.lent(packet);
@@ -78,7 +83,7 @@ impl Front {
                 Decoded::Skip(why) => {
                     skip(&mut self.counters, why as usize, 1);
                     if matches!(why, Skip::Arp | Skip::Icmp)
-                        && let Some(seen) = neighbour(&frame)
+                        && let Some(seen) = decode::neighbour(&frame)
                     {
                         sink.neighbour(seen);
                     }
@@ -125,6 +130,11 @@ impl Front {
     /// The clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Takes a number for something that comes from elsewhere.
+    pub fn take_number(&mut self) -> u64 {
+        number(&mut self.next)
     }
 
     /// Number of the next thing that happens.

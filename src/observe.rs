@@ -245,11 +245,50 @@ pub struct Told {
 }
 
 impl Ends {
+    /// The same connection seen from its other end.
+    pub const fn turned(&self) -> Self {
+        Self {
+            originator: self.responder,
+            responder: self.originator,
+            originator_port: self.responder_port,
+            responder_port: self.originator_port,
+            transport: self.transport,
+        }
+    }
+
     /// Source and destination of packets in `direction`.
     pub fn from(&self, direction: Direction) -> (IpAddr, IpAddr) {
         match direction {
             Direction::Up => (self.originator, self.responder),
             Direction::Down => (self.responder, self.originator),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    /// A delta of a flow that moved nothing.
+    pub(crate) fn delta(flow: FlowId) -> FlowDelta {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        FlowDelta {
+            flow,
+            ends: Ends {
+                originator: ip,
+                responder: ip,
+                originator_port: 1,
+                responder_port: 2,
+                transport: Transport::Tcp,
+            },
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            bytes: Both::default(),
+            gap: Both::default(),
+            closed: false,
+            midstream: false,
+            one_way: false,
         }
     }
 }

@@ -70,6 +70,10 @@ const HALF_INITIAL: &[u8] = include_bytes!("../src/parse/fixtures/quic-shuffled-
 fn half_hellos_and_initials_are_given_up_oldest_first() {
     // A small table, so that evictions are seen to free what they held.
     for (transport, payload) in [(Transport::Tcp, &half_hello()[..]), (Transport::Udp, HALF_INITIAL)] {
+        // Without optimisation the keys of one Initial take milliseconds.
+        if transport == Transport::Udp && cfg!(debug_assertions) {
+            continue;
+        }
         let seen = flood(60_000, transport, payload, 1 << 17);
         assert!(seen.given_up > 5_000, "{transport:?}: {} given up", seen.given_up);
         assert!(seen.mib <= 256, "{transport:?}: {} MiB", seen.mib);

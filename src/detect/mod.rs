@@ -9,6 +9,7 @@ pub mod home;
 pub mod hosts;
 pub mod identity;
 mod incidents;
+pub mod learn;
 mod naming;
 pub mod pair;
 pub mod resembles;
@@ -134,6 +135,16 @@ impl Detector {
         }
     }
 
+    /// Time has passed without tellings.
+    pub fn idle(&mut self, now: Timestamp) {
+        self.close_idle_incidents(now);
+    }
+
+    /// Tellings came after the wait for them was over.
+    pub fn count_late(&mut self, tellings: u64) {
+        self.counters.late += tellings;
+    }
+
     /// The end of the input: closes what is open.
     pub fn finish(&mut self, now: Timestamp) {
         self.close_all_incidents(now);
@@ -162,6 +173,9 @@ impl Detector {
 
     /// The parsers know more about a flow.
     fn named(&mut self, flow: FlowId, ends: Ends, facts: &Facts, path: Path, now: Timestamp) {
+        if let Some((mac, _)) = path.mac {
+            self.home.learn_mac(&ends, mac);
+        }
         let (mut identity, known) = self.identify(&ends, facts, now);
         let sides = self.home.sides(&ends, known.is_some());
         // The client that a proxy speaks for is the one whose bytes they are.

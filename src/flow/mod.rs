@@ -2,9 +2,11 @@
 
 pub mod follow;
 pub mod fragments;
+pub mod huge;
 pub mod key;
 pub mod prefetch;
 pub mod record;
 pub mod sequence;
+mod slab;
 pub mod starts;
 pub mod table;

@@ -30,6 +30,8 @@ pub struct Start {
 pub struct Starts {
     /// By side.
     pub sides: [Start; 2],
+    /// Stands in the queue of those that may have to make room.
+    pub queued: bool,
     /// Bytes of both sides, and sides that had ended, when the parsers were asked last.
     asked: (usize, usize),
     /// Bytes that the parsers have been given so far, over all times that they were asked.

@@ -1,5 +1,6 @@
 //! DNS messages, from datagrams and from streams: observations, not names of the flow that carries them.
 
+use super::udp::look_on;
 use super::{AnyKey, Context};
 use crate::decode::Packet;
 use crate::flow::key::Key;
@@ -20,7 +21,7 @@ impl Context {
         packet: &Packet<'_>,
     ) {
         let Some(message) = dns::message(packet.payload) else {
-            self.look_on(flow, cold);
+            look_on(flow, cold);
             return;
         };
         if cold.facts.is_none() {

@@ -46,8 +46,6 @@ const TELL_SOON_BYTES: u32 = 1024;
 const AHEAD: usize = 32;
 /// Memory for the starts of all flows that are being named.
 const START_POOL_BYTES: usize = 64 << 20;
-/// A queue of flows that wait for a name is looked through from this length.
-const PRUNE_FROM: usize = 4_096;
 /// Time between two sweeps over the whole table.
 const SWEEP: Span = Span::from_secs(30);
 
@@ -79,7 +77,6 @@ impl From<KeyV6> for AnyKey {
 /// A flow that somebody waits for; `ordinal` tells it from a later one with the same key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    due: Timestamp,
     key: AnyKey,
     ordinal: u64,
 }
@@ -90,12 +87,16 @@ pub(crate) struct Context {
     config: WorkerConfig,
     counters: WorkerCounters,
     told: Vec<Told>,
-    /// Flows with more than [`TELL_SOON_BYTES`] untold.
-    soon: VecDeque<Waiting>,
-    /// Flows that hold starts, oldest first.
+    /// Flows with more than [`TELL_SOON_BYTES`] untold: told at the next tick.
+    soon: Vec<Waiting>,
+    /// Flows that hold starts, oldest first; some have let go of them since.
     naming: VecDeque<Waiting>,
+    /// Flows that hold starts.
+    holders: usize,
     /// Bytes of starts held.
     pool: usize,
+    /// Packets of the current chunk that needed the cold half of their flow.
+    long_ways: usize,
 }
 
 /// Flow tables of one shard and all that happens to them.
@@ -104,8 +105,6 @@ pub struct Worker {
     v6: Table<KeyV6>,
     context: Context,
     swept: Timestamp,
-    /// Length of the queue of flows that wait for a name, when it was last cleared of others.
-    pruned: usize,
     hashes: Vec<u64>,
 }
 
@@ -123,12 +122,13 @@ impl Worker {
                 config,
                 counters,
                 told: Vec::new(),
-                soon: VecDeque::new(),
+                soon: Vec::new(),
                 naming: VecDeque::new(),
+                holders: 0,
+                long_ways: 0,
                 pool: 0,
             },
             swept: Timestamp::MIN,
-            pruned: 0,
             hashes: Vec::new(),
         }
     }
@@ -152,6 +152,11 @@ impl Worker {
                 };
                 self.hashes.push(hash);
             }
+            // When many of the last packets needed the cold halves, the next ones will: ask for those too.
+            if self.context.long_ways * 8 >= AHEAD {
+                self.prefetch_cold(chunk);
+            }
+            self.context.long_ways = 0;
             for (packet, &hash) in chunk.iter().zip(&self.hashes) {
                 match packet.pair {
                     Pair::V4 { src, dst } => {
@@ -164,34 +169,27 @@ impl Worker {
                     }
                 }
             }
-            if self.context.is_crowded() {
-                self.shed();
+            if self.context.pool > START_POOL_BYTES
+                && let Some(last) = chunk.last()
+            {
+                self.relieve_pool(last.now, last.ordinal);
             }
         }
     }
 
-    /// Makes room for the starts of new flows: those that have waited longest for a name get none.
-    fn shed(&mut self) {
-        while self.context.is_crowded() {
-            let Some(oldest) = self.context.naming.pop_front() else { return };
-            match oldest.key {
-                AnyKey::V4(key) => self.context.give_up(&mut self.v4, key, oldest.ordinal),
-                AnyKey::V6(key) => self.context.give_up(&mut self.v6, key, oldest.ordinal),
+    fn prefetch_cold(&self, chunk: &[Packet<'_>]) {
+        for (packet, &hash) in chunk.iter().zip(&self.hashes) {
+            match packet.pair {
+                Pair::V4 { src, dst } => {
+                    let (key, side) = KeyV4::new(src, dst, packet);
+                    self.v4.prefetch_cold(hash, &key, side);
+                }
+                Pair::V6 { src, dst } => {
+                    let (key, side) = KeyV6::new(src, dst, packet);
+                    self.v6.prefetch_cold(hash, &key, side);
+                }
             }
         }
-    }
-
-    /// Strikes flows that wait no more out of the queue, when most of it may be such.
-    fn prune(&mut self) {
-        if self.context.naming.len() < self.pruned.saturating_mul(2).max(PRUNE_FROM) {
-            return;
-        }
-        let (v4, v6) = (&mut self.v4, &mut self.v6);
-        self.context.naming.retain(|w| match w.key {
-            AnyKey::V4(key) => Context::is_waiting(v4, key, w.ordinal),
-            AnyKey::V6(key) => Context::is_waiting(v6, key, w.ordinal),
-        });
-        self.pruned = self.context.naming.len();
     }
 
     /// Passes on that a machine was seen to use an address.
@@ -205,7 +203,7 @@ impl Worker {
     pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);
-        self.prune();
+        self.tidy_naming();
         if self.swept == Timestamp::MIN {
             self.swept = now;
         }
@@ -248,15 +246,47 @@ impl Worker {
         }
     }
 
+    /// Too much is held for the parsers: the oldest starts are given up first.
+    fn relieve_pool(&mut self, now: Timestamp, ordinal: u64) {
+        while self.context.pool > START_POOL_BYTES
+            && let Some(oldest) = self.context.naming.pop_front()
+        {
+            match oldest.key {
+                AnyKey::V4(key) => self.context.give_up(&mut self.v4, &key, oldest.ordinal, now, ordinal),
+                AnyKey::V6(key) => self.context.give_up(&mut self.v6, &key, oldest.ordinal, now, ordinal),
+            }
+        }
+    }
+
+    /// Drops flows that hold nothing any more once they are the larger part of the queue, so that it stays in
+    /// proportion.
+    fn tidy_naming(&mut self) {
+        if self.context.naming.len() <= 64 + 2 * self.context.holders {
+            return;
+        }
+        let (v4, v6) = (&mut self.v4, &mut self.v6);
+        self.context.naming.retain(|w| match &w.key {
+            AnyKey::V4(key) => holds_starts(v4, key, w.ordinal),
+            AnyKey::V6(key) => holds_starts(v6, key, w.ordinal),
+        });
+    }
+
     fn tell_waiting(&mut self, now: Timestamp, ordinal: u64) {
-        while self.context.soon.front().is_some_and(|w| w.due <= now) {
-            let Some(waiting) = self.context.soon.pop_front() else { return };
+        for waiting in std::mem::take(&mut self.context.soon) {
             match waiting.key {
                 AnyKey::V4(key) => self.context.tell_one(&mut self.v4, key, waiting.ordinal, now, ordinal),
                 AnyKey::V6(key) => self.context.tell_one(&mut self.v6, key, waiting.ordinal, now, ordinal),
             }
         }
     }
+}
+
+/// Whether a flow still holds starts.
+fn holds_starts<K: Key>(table: &mut Table<K>, key: &K, ordinal: u64) -> bool {
+    let hash = table.hash(key);
+    table.find_both(hash, key).is_some_and(|(_, cold)| {
+        cold.ordinal == ordinal && (cold.starts.is_some() || cold.datagrams.is_some())
+    })
 }
 
 /// One packet of a flow: the short way where it will do.
@@ -274,6 +304,7 @@ fn packet_of<K: Key + Into<AnyKey>>(
     {
         return;
     }
+    context.long_ways += 1;
     context.packet(table, key, side, hash, packet);
 }
 

@@ -41,8 +41,8 @@ impl Context {
             cold.datagrams = datagrams::Starts::begin(packet.payload);
             if let Some(starts) = &cold.datagrams {
                 self.pool += starts.held();
-                let (key, ordinal) = (flow.key.into(), cold.ordinal);
-                self.naming.push_back(Waiting { due: packet.now, key, ordinal });
+                self.holders += 1;
+                self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
             }
         }
         let from = if side == cold.originator { Direction::Up } else { Direction::Down };
@@ -58,15 +58,7 @@ impl Context {
         if cold.datagrams_seen == 0 {
             self.tunnel(flow, cold, packet);
         }
-        self.look_on(flow, cold);
-    }
-
-    /// One more datagram that told nothing: the parsers lose patience.
-    pub(crate) fn look_on<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
-        cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
-        if cold.datagrams_seen >= LOOKED_AT {
-            flow.hot.set(Flag::NAMING, false);
-        }
+        look_on(flow, cold);
     }
 
     /// Labels a tunnel by its first datagram. After STUN a hello of DTLS may still come over the same ports.
@@ -84,7 +76,7 @@ impl Context {
     fn dhcp<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
         let Some(given) = dhcp::message(packet.payload) else {
             if cold.facts.is_none() {
-                self.look_on(flow, cold);
+                look_on(flow, cold);
             }
             return;
         };
@@ -95,5 +87,13 @@ impl Context {
         let until = packet.at.plus(Span::from_secs(i64::from(given.secs)));
         let lease = Lease { ip: given.ip, mac: given.mac, name: given.name, at: packet.at, until };
         self.say(&mut turn, packet.now, Telling::Lease(Box::new(lease)));
+    }
+}
+
+/// One more datagram that told nothing: the parsers lose patience.
+pub(crate) fn look_on<K: Key>(flow: &mut Flow<K>, cold: &mut Cold) {
+    cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
+    if cold.datagrams_seen >= LOOKED_AT {
+        flow.hot.set(Flag::NAMING, false);
     }
 }
