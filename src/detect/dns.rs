@@ -20,6 +20,25 @@ const GRACE: Span = Span::from_secs(3_600);
 /// Longest time to live that is believed.
 const MAX_TTL_SECS: u32 = 86_400;
 
+/// Domains whose names stand behind aliases of others: load balancers and content networks.
+const ALIASES: &[&str] = &[
+    "akadns.net",
+    "akamai.net",
+    "akamaiedge.net",
+    "cloudapp.net",
+    "edgekey.net",
+    "edgesuite.net",
+    "fastly.net",
+    "llnwd.net",
+    "trafficmanager.net",
+];
+
+/// Whether a name is what an alias leads to rather than what anybody wants: a client that has the alias in its cache
+/// asks for such a name alone. It tells where the bytes go and not whose service that is.
+pub fn is_behind_alias(name: &str) -> bool {
+    ALIASES.iter().any(|domain| name.strip_suffix(domain).is_some_and(|front| front.ends_with('.')))
+}
+
 /// A name that a client was given for an address.
 #[derive(Clone, Debug)]
 pub struct Told {

@@ -4,6 +4,7 @@
 //! address. The outer name of an encrypted hello is the front's and is never classified.
 
 use super::agents::Agents;
+use super::dns::is_behind_alias;
 use super::hosts::Hosts;
 use super::identity::{Known, confidence};
 use super::resembles::Imitations;
@@ -29,6 +30,9 @@ const DOT_PORT: u16 = 853;
 const BEHIND_FRONT: f32 = 0.8;
 /// More than one name was given for the address.
 const ONE_OF_SEVERAL: f32 = 0.7;
+
+/// The name is what an alias leads to, not what the client wanted.
+const AN_ALIAS: f32 = 0.5;
 
 /// What naming remembers beside names and answers.
 #[derive(Debug, Default)]
@@ -144,10 +148,13 @@ impl Detector {
                 identity.source = Some(NameSource::Dns);
                 identity.confidence = confidence(NameSource::Dns)
                     * if only { 1.0 } else { ONE_OF_SEVERAL }
-                    * if front { BEHIND_FRONT } else { 1.0 };
+                    * if front { BEHIND_FRONT } else { 1.0 }
+                    * if is_behind_alias(&told.name) { AN_ALIAS } else { 1.0 };
             }
         }
-        let named = identity.source.is_some_and(|s| s != NameSource::EchOuterSni);
+        let alias = identity.source == Some(NameSource::Dns)
+            && identity.name.as_ref().is_some_and(|n| is_behind_alias(n));
+        let named = identity.source.is_some_and(|s| s != NameSource::EchOuterSni) && !alias;
         let known = if named {
             identity.name.as_ref().and_then(|name| self.namer.classify(name, host))
         } else {
