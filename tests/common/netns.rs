@@ -1,7 +1,7 @@
 //! Two network namespaces with a cable between them, made and removed by the test, and a generator on one end.
 //!
 //! Needs root and `ip`; [`Cable::new`] says why it cannot be had.
-#![allow(unsafe_code, dead_code)] // tidy: unsafe because setns and packet sockets have no safe form in the standard library
+#![allow(unsafe_code, dead_code)] // setns and packet sockets have no safe form in the standard library
 
 use std::fs::File;
 use std::io;
