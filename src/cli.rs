@@ -12,8 +12,10 @@ mod messages;
 mod replay;
 
 pub use check::{check, completions, services};
-pub use flags::{CheckFlags, Command, CompletionsFlags, Policy, ReplayFlags, ServicesFlags, parse};
+pub use flags::{
+    CheckFlags, Command, Common, CompletionsFlags, LogsFlags, Policy, ReplayFlags, ServicesFlags, parse,
+};
 #[cfg(target_os = "linux")]
 pub use live::{LiveFlags, interfaces, live};
 pub use messages::{Exit, Stop, exit};
-pub use replay::replay;
+pub use replay::{logs, replay};

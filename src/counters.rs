@@ -1,6 +1,7 @@
 //! Counters of everything that came in and of everything that was turned away.
 
 use crate::decode::Skip;
+use crate::history::{Bad, HoldCounters};
 use crate::parse::{GiveUp, NameSource};
 use std::collections::BTreeMap;
 
@@ -118,6 +119,17 @@ pub struct DetectCounters {
     pub names: BTreeMap<&'static str, u64>,
 }
 
+/// What the reader of logs counted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct LogCounters {
+    /// Lines used, those of no interest included.
+    pub lines: u64,
+    /// Lines that could not be used, by [`Bad`].
+    pub bad: [u64; Bad::COUNT],
+    /// What was held and told.
+    pub held: HoldCounters,
+}
+
 /// Everything, for one `stats` record.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Stats {
@@ -127,6 +139,8 @@ pub struct Stats {
     pub front: FrontCounters,
     /// The same for each worker, where each has its own (live).
     pub fronts: Vec<FrontCounters>,
+    /// Reader of logs; `None` when packets were read.
+    pub logs: Option<LogCounters>,
     /// Per worker.
     pub workers: Vec<WorkerCounters>,
     /// Detector.

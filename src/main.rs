@@ -14,6 +14,7 @@ fn flags_to_exit() -> Result<Exit, Stop> {
         Command::Live(flags) => cli::live(&flags),
         #[cfg(target_os = "linux")]
         Command::Interfaces => cli::interfaces(),
+        Command::Logs(flags) => cli::logs(&flags),
         Command::Check(flags) => cli::check(&flags),
         Command::Services(flags) => cli::services(&flags),
         Command::Completions(flags) => cli::completions(&flags),

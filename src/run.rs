@@ -6,8 +6,11 @@
 
 #[cfg(target_os = "linux")]
 pub mod live;
+mod logs;
 mod merge;
 mod shards;
+
+pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
@@ -26,10 +29,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time.
-const HANDED: usize = 256;
+/// Packets handed to the worker at a time: as many as it looks ahead over, and few enough to stay in the first cache.
+const HANDED: usize = 32;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
+/// Prefixes outside home that are named.
+const OUTSIDE_ROWS: usize = 3;
 
 /// Why a run could not be made.
 #[derive(Debug)]
@@ -90,12 +95,12 @@ pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result
 /// Runs a source to its end.
 pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<RunSummary, Error> {
     let began = Instant::now();
-    let mut end = if setup.config.workers > 1 {
+    let end = if setup.config.workers > 1 {
         shards::run(setup, source, progress)?
     } else {
         inline(setup, source, progress)
     };
-    end.outputs_finished(source.faults(), began)
+    end.finish(source.faults(), began)
 }
 
 /// Everything in this thread.
@@ -119,8 +124,7 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
-    let fronts = vec![FrontEnd::of(&front)];
-    End { fronts, live: false, workers: vec![worker.counters()], detector, outputs: Some(setup.outputs) }
+    End::of_packets(&front, vec![worker.counters()], detector, setup.outputs)
 }
 
 fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
@@ -171,54 +175,58 @@ impl<'b> Sink<'b> for Inline<'_, 'b> {
     }
 }
 
-/// What is left when the last frame has been dealt with.
+/// What is left when the last frame or line has been dealt with.
 struct End {
-    fronts: Vec<FrontEnd>,
-    /// Each worker had a front of its own.
-    live: bool,
-    workers: Vec<WorkerCounters>,
-    detector: Detector,
-    /// Taken when the files are finished.
-    outputs: Option<Outputs>,
-}
-
-/// What is left of a front.
-struct FrontEnd {
-    counters: FrontCounters,
+    stats: Stats,
+    /// First and last time.
     span: Option<(Timestamp, Timestamp)>,
+    /// When the run ends, for the last record.
     now: Timestamp,
-}
-
-impl FrontEnd {
-    fn of(front: &Front) -> Self {
-        Self { counters: front.counters(), span: front.span(), now: front.now() }
-    }
+    detector: Detector,
+    outputs: Outputs,
+    /// What people should know of single lines of the input.
+    remarks: Vec<String>,
 }
 
 impl End {
-    /// Writes the last `stats`, ends the files, sums up.
-    fn outputs_finished(&mut self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let spans = self.fronts.iter().filter_map(|f| f.span);
+    /// The end of a live run: each worker had a front of its own.
+    #[cfg(target_os = "linux")]
+    fn of_live(
+        fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
+        workers: Vec<WorkerCounters>,
+        detector: Detector,
+        outputs: Outputs,
+    ) -> Self {
+        let spans = fronts.iter().filter_map(|f| f.1);
         let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let now = self.fronts.iter().map(|f| f.now).max().unwrap_or_default();
-        let counters: Vec<FrontCounters> = self.fronts.drain(..).map(|f| f.counters).collect();
+        let now = fronts.iter().filter(|f| f.0.frames > 0).map(|f| f.2).max().unwrap_or_default();
+        let fronts: Vec<FrontCounters> = fronts.into_iter().map(|f| f.0).collect();
         let mut front = FrontCounters::default();
-        counters.iter().for_each(|c| front.add(c));
-        let mut outputs = self.outputs.take().ok_or(Error::Thread("writer"))?;
+        fronts.iter().for_each(|c| front.add(c));
+        let stats = Stats { front, fronts, workers, ..Stats::default() };
+        Self { stats, span, now, detector, outputs, remarks: Vec::new() }
+    }
+
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
+        let stats = Stats { front: front.counters(), workers, ..Stats::default() };
+        let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
+        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new() }
+    }
+
+    /// Writes the last `stats`, ends the files, sums up.
+    fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
+        let Self { stats, span, now, detector, mut outputs, remarks } = self;
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
-            front,
-            fronts: if self.live { counters } else { Vec::new() },
-            workers: std::mem::take(&mut self.workers),
-            detect: self.detector.counters(),
+            detect: detector.counters(),
             lines,
             dropped,
+            ..stats
         };
-        let now = if stats.front.frames > 0 { now } else { Timestamp::default() };
         outputs.write(&Record::Stats(Box::new(stats.clone()), now));
         let files = outputs.finish().map_err(Error::Output)?;
-        let totals = self.detector.totals();
+        let totals = detector.totals();
         Ok(RunSummary {
             stats,
             span,
@@ -226,10 +234,12 @@ impl End {
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
             flows_by_side: totals.flows,
-            learned_home: self.detector.home().learned().iter().map(ToString::to_string).collect(),
+            outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
+            learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,
             faults: faults.iter().map(ToString::to_string).collect(),
+            remarks,
         })
     }
 }

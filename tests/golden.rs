@@ -33,7 +33,7 @@ fn captures_say_what_the_programs_sent() {
         let known = KNOWN.iter().find(|(name, _)| *name == case.name);
         match known {
             Some((name, _)) if faults.is_empty() => {
-                told.push(format!("{name} has come right: strike it out"))
+                told.push(format!("{name} has come right: strike it out"));
             }
             Some((name, why)) => println!("{name}: known: {why}"),
             None => told.extend(faults.iter().map(|fault| format!("{}: {fault}", case.name))),
@@ -79,7 +79,8 @@ fn flow_faults(truth: &Value, ran: &Ran) -> Vec<String> {
             let bytes = sum(&found, &format!("payload_{way}")) + sum(&found, &format!("gap_{way}"));
             let (least, most) = bounds(flow, key);
             // What the tap did not see at all is only told where acknowledgements prove it.
-            if !(least..=most).contains(&bytes) && !(one_way && way == "toclient") {
+            let unseen = one_way && way == "toclient";
+            if !unseen && !(least..=most).contains(&bytes) {
                 faults.push(format!("{label}: {key} {bytes}, should be in {least}..={most}"));
             }
         }

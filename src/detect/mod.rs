@@ -7,6 +7,7 @@ pub mod dns;
 pub mod home;
 pub mod identity;
 mod incidents;
+pub mod learn;
 pub mod pair;
 pub mod totals;
 pub mod upload_volume;
@@ -122,6 +123,7 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
+            Telling::Lease(_) => {}
         }
     }
 
@@ -169,6 +171,9 @@ impl Detector {
             ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
             ..Identity::default()
         };
+        if let Some((mac, _)) = path.mac {
+            self.home.learn_mac(&ends, mac);
+        }
         let known = self.classify(&ends, &mut identity, now);
         let sides = self.home.sides(&ends, known.is_some());
         identity.host = Self::host_of(&ends, sides, &path);

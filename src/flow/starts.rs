@@ -1,7 +1,5 @@
 //! The contiguous beginnings of both directions of a TCP flow, put in order for the parsers.
 
-use crate::units::Both;
-
 /// Originator bytes kept.
 pub const MAX_UP: usize = 16 * 1024;
 /// Responder bytes kept.
@@ -29,8 +27,8 @@ pub struct Start {
 pub struct Starts {
     /// By side.
     pub sides: [Start; 2],
-    /// Parsers have been asked with this many bytes per side already.
-    pub asked: Both<usize>,
+    /// Stands in the queue of those that may have to make room.
+    pub queued: bool,
 }
 
 impl Start {

@@ -158,6 +158,9 @@ pub static OURS: &[Field] = &[
     f("{,workers[].}names.given_up.REASON", "integer", "stats: flows given up by the parsers, by reason"),
     f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, those left out under load"),
     f("{,workers[].}tell.channel_max", "integer", "stats: most messages that waited for the detector at a time (live)"),
+    f("logs.{lines,bad}", "integer", "stats of `egret logs`: lines used, lines that could not be used"),
+    f("logs.{flows,named,dns,leases}", "integer", "stats of `egret logs`: connections, those with a name, DNS answers, leases told"),
+    f("logs.{late,hurried,unclaimed}", "integer", "stats of `egret logs`: told after their time, told early for want of room, names without a connection"),
     f("tell.late", "integer", "stats: tellings that came too late (live)"),
     f("detect.{pairs,pairs_evicted,incidents,alerts}", "integer", "stats: host and service pairs in memory, given up; incidents, alert records"),
     f("detect.names.SOURCE", "integer", "stats: flows named after DNS and addresses were asked"),
@@ -188,8 +191,9 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::super::file::{OutputConfig, Outputs};
-    use super::super::samples;
+    use super::super::{Record, samples};
     use super::*;
+    use crate::counters::{LogCounters, Stats, WorkerCounters};
     use crate::decode::Skip;
     use crate::parse::{GiveUp, NameSource};
     use serde_json::Value;
@@ -250,6 +254,9 @@ mod tests {
         for record in &samples::all() {
             outputs.write(record);
         }
+        let workers = vec![WorkerCounters::default()];
+        let logs = Stats { logs: Some(LogCounters::default()), workers, ..Stats::default() };
+        outputs.write(&Record::Stats(Box::new(logs), samples::at()));
         outputs.finish()?;
         let text = std::fs::read_to_string(dir.join("eve.json"))?;
         std::fs::remove_dir_all(dir)?;

@@ -10,7 +10,7 @@ mod backlog;
 mod merge;
 mod station;
 
-use super::{End, Error, FrontEnd, Setup, write};
+use super::{End, Error, Setup, write};
 use crate::capture::live::{self, LiveConfig, Notice};
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
 use crate::detect::Detector;
@@ -118,7 +118,7 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
         tap.start().map_err(|error| Error::Capture(format!("capture cannot be started: {error}")))?;
     }
     notice(Notice::Ready);
-    let mut end = thread::scope(|scope| {
+    let end = thread::scope(|scope| {
         let mut hands = Vec::with_capacity(workers);
         for (number, (tap, handed)) in taps.into_iter().zip(takers).enumerate() {
             let reach = Reach {
@@ -143,16 +143,11 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
         let detector = detecting.join().map_err(|_| Error::Thread("detector"));
         let outputs = writing.join().map_err(|_| Error::Thread("writer"));
         let counts = counts.map_err(|_| Error::Thread("worker"))?;
-        let fronts = counts.iter().map(|c| FrontEnd { counters: c.front.clone(), span: c.span, now: c.now });
-        Ok(End {
-            fronts: fronts.collect(),
-            live: true,
-            workers: counts.iter().map(|c| c.worker.clone()).collect(),
-            detector: detector?,
-            outputs: Some(outputs?),
-        })
+        let fronts = counts.iter().map(|c| (c.front.clone(), c.span, c.now)).collect();
+        let workers = counts.iter().map(|c| c.worker.clone()).collect();
+        Ok(End::of_live(fronts, workers, detector?, outputs?))
     })?;
-    end.outputs_finished(&[], began)
+    end.finish(&[], began)
 }
 
 /// Nobody outside can know it: the split of hosts over workers shows in no record.
@@ -242,6 +237,7 @@ fn stats_of(counts: &[Counts], detector: &Detector) -> Stats {
     let spans = counts.iter().filter_map(|c| c.span);
     let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     Stats {
+        logs: None,
         uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
         front,
         fronts: counts.iter().map(|c| c.front.clone()).collect(),

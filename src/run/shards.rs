@@ -1,7 +1,7 @@
 //! The run with several workers: one reader in front of them, one detector and one writer behind.
 
 use super::merge::Merge;
-use super::{End, Error, FrontEnd, Progress, Setup, write};
+use super::{End, Error, Progress, Setup, write};
 use crate::capture::{Batch, Source};
 use crate::counters::WorkerCounters;
 use crate::decode::Packet;
@@ -91,7 +91,7 @@ pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>)
         let workers = workers.map_err(|_| Error::Thread("worker"))?;
         let detector = detecting.join().map_err(|_| Error::Thread("detector"))?;
         let outputs = writing.join().map_err(|_| Error::Thread("writer"))?;
-        Ok(End { fronts: vec![FrontEnd::of(&front)], live: false, workers, detector, outputs: Some(outputs) })
+        Ok(End::of_packets(&front, workers, detector, outputs))
     })
 }
 

@@ -76,7 +76,6 @@ impl From<KeyV6> for AnyKey {
 /// A flow that somebody waits for; `ordinal` tells it from a later one with the same key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    due: Timestamp,
     key: AnyKey,
     ordinal: u64,
 }
@@ -87,12 +86,16 @@ pub(crate) struct Context {
     config: WorkerConfig,
     counters: WorkerCounters,
     told: Vec<Told>,
-    /// Flows with more than [`TELL_SOON_BYTES`] untold.
-    soon: VecDeque<Waiting>,
-    /// Flows that hold starts, oldest first.
+    /// Flows with more than [`TELL_SOON_BYTES`] untold: told at the next tick.
+    soon: Vec<Waiting>,
+    /// Flows that hold starts, oldest first; some have let go of them since.
     naming: VecDeque<Waiting>,
+    /// Flows that hold starts.
+    holders: usize,
     /// Bytes of starts held.
     pool: usize,
+    /// Packets of the current chunk that needed the cold half of their flow.
+    long_ways: usize,
 }
 
 /// Flow tables of one shard and all that happens to them.
@@ -118,8 +121,10 @@ impl Worker {
                 config,
                 counters,
                 told: Vec::new(),
-                soon: VecDeque::new(),
+                soon: Vec::new(),
                 naming: VecDeque::new(),
+                holders: 0,
+                long_ways: 0,
                 pool: 0,
             },
             swept: Timestamp::MIN,
@@ -146,6 +151,11 @@ impl Worker {
                 };
                 self.hashes.push(hash);
             }
+            // When many of the last packets needed the cold halves, the next ones will: ask for those too.
+            if self.context.long_ways * 8 >= AHEAD {
+                self.prefetch_cold(chunk);
+            }
+            self.context.long_ways = 0;
             for (packet, &hash) in chunk.iter().zip(&self.hashes) {
                 match packet.pair {
                     Pair::V4 { src, dst } => {
@@ -158,6 +168,26 @@ impl Worker {
                     }
                 }
             }
+            if self.context.pool > START_POOL_BYTES
+                && let Some(last) = chunk.last()
+            {
+                self.relieve_pool(last.now, last.ordinal);
+            }
+        }
+    }
+
+    fn prefetch_cold(&self, chunk: &[Packet<'_>]) {
+        for (packet, &hash) in chunk.iter().zip(&self.hashes) {
+            match packet.pair {
+                Pair::V4 { src, dst } => {
+                    let (key, side) = KeyV4::new(src, dst, packet);
+                    self.v4.prefetch_cold(hash, &key, side);
+                }
+                Pair::V6 { src, dst } => {
+                    let (key, side) = KeyV6::new(src, dst, packet);
+                    self.v6.prefetch_cold(hash, &key, side);
+                }
+            }
         }
     }
 
@@ -165,6 +195,7 @@ impl Worker {
     pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);
+        self.tidy_naming();
         if self.swept == Timestamp::MIN {
             self.swept = now;
         }
@@ -207,15 +238,45 @@ impl Worker {
         }
     }
 
+    /// Too much is held for the parsers: the oldest starts are given up first.
+    fn relieve_pool(&mut self, now: Timestamp, ordinal: u64) {
+        while self.context.pool > START_POOL_BYTES
+            && let Some(oldest) = self.context.naming.pop_front()
+        {
+            match oldest.key {
+                AnyKey::V4(key) => self.context.give_up(&mut self.v4, &key, oldest.ordinal, now, ordinal),
+                AnyKey::V6(key) => self.context.give_up(&mut self.v6, &key, oldest.ordinal, now, ordinal),
+            }
+        }
+    }
+
+    /// Drops flows that hold nothing any more once they are the larger part of the queue, so that it stays in
+    /// proportion.
+    fn tidy_naming(&mut self) {
+        if self.context.naming.len() <= 64 + 2 * self.context.holders {
+            return;
+        }
+        let (v4, v6) = (&mut self.v4, &mut self.v6);
+        self.context.naming.retain(|w| match &w.key {
+            AnyKey::V4(key) => holds_starts(v4, key, w.ordinal),
+            AnyKey::V6(key) => holds_starts(v6, key, w.ordinal),
+        });
+    }
+
     fn tell_waiting(&mut self, now: Timestamp, ordinal: u64) {
-        while self.context.soon.front().is_some_and(|w| w.due <= now) {
-            let Some(waiting) = self.context.soon.pop_front() else { return };
+        for waiting in std::mem::take(&mut self.context.soon) {
             match waiting.key {
                 AnyKey::V4(key) => self.context.tell_one(&mut self.v4, key, waiting.ordinal, now, ordinal),
                 AnyKey::V6(key) => self.context.tell_one(&mut self.v6, key, waiting.ordinal, now, ordinal),
             }
         }
     }
+}
+
+/// Whether a flow still holds starts.
+fn holds_starts<K: Key>(table: &mut Table<K>, key: &K, ordinal: u64) -> bool {
+    let hash = table.hash(key);
+    table.find_both(hash, key).is_some_and(|(_, cold)| cold.ordinal == ordinal && cold.starts.is_some())
 }
 
 /// One packet of a flow: the short way where it will do.
@@ -233,6 +294,7 @@ fn packet_of<K: Key + Into<AnyKey>>(
     {
         return;
     }
+    context.long_ways += 1;
     context.packet(table, key, side, hash, packet);
 }
 

@@ -1,11 +1,12 @@
 //! Keeps the starts of flows for the parsers, within one pool, and passes on what they find.
 
-use super::{AnyKey, Context, START_POOL_BYTES, Waiting};
+use super::{AnyKey, Context, Waiting};
 use crate::decode::Packet;
 use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow};
-use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
+use crate::flow::starts::{MAX_DOWN, MAX_UP, Start, Starts};
+use crate::flow::table::Table;
 use crate::observe::Telling;
 use crate::parse::{self, AppProto, Facts, Outcome, Talk};
 use crate::units::{Both, Timestamp};
@@ -23,22 +24,59 @@ impl Context {
         seq: u32,
         packet: &Packet<'_>,
     ) {
+        if cold.starts.is_none() {
+            if self.is_plainly_unknown(flow, cold, side, seq, packet) {
+                return;
+            }
+            cold.starts = Some(Box::new(begin(cold)));
+        }
         let Some(starts) = cold.starts.as_mut() else { return };
         let before = starts.sides[side.index()].held();
-        if starts.sides.iter().all(|s| s.held() == 0) {
-            self.naming.push_back(Waiting { due: packet.now, key: flow.key.into(), ordinal: cold.ordinal });
-        }
         let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
         let grown = starts.sides[side.index()].add(seq, packet.payload, packet.payload_len, limit);
         let after = starts.sides[side.index()].held();
         self.pool = (self.pool + after).saturating_sub(before);
+        if !starts.queued {
+            starts.queued = true;
+            self.holders += 1;
+            self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+        }
         if grown || starts.sides[side.index()].ended() {
             let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
         }
-        if self.pool > START_POOL_BYTES && flow.hot.has(Flag::NAMING) {
-            self.give_up(flow, cold);
+    }
+
+    /// Asks the parsers about the first segment where it lies: most of what no parser knows is told by it, and then
+    /// nothing has to be kept.
+    fn is_plainly_unknown<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        side: Side,
+        seq: u32,
+        packet: &Packet<'_>,
+    ) -> bool {
+        let place = &cold.sides[side.index()];
+        if !place.anchored || place.base != seq || packet.payload.len() != packet.payload_len as usize {
+            return false;
         }
+        let ends = flow.key.ends(cold.originator);
+        let from_originator = side == cold.originator;
+        let talk = Talk {
+            up: if from_originator { packet.payload } else { &[] },
+            down: if from_originator { &[] } else { packet.payload },
+            done: Both::default(),
+            transport: flow.key.transport(),
+            ports: Both { up: ends.originator_port, down: ends.responder_port },
+        };
+        let outcome = parse::parse(&talk);
+        if !matches!(outcome, Outcome::Nothing(_)) {
+            return false;
+        }
+        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        self.heard(flow, cold, outcome, packet.now, false, &mut turn);
+        true
     }
 
     /// Called when a flow ends: what the parsers make of what there is.
@@ -168,7 +206,22 @@ impl Context {
         self.say(turn, now, named);
     }
 
-    fn give_up<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
+    /// Gives the starts of a flow up to make room, if it still holds them. `ordinal`: the packet that needs it.
+    pub(crate) fn give_up<K: Key>(
+        &mut self,
+        table: &mut Table<K>,
+        key: &K,
+        flow_ordinal: u64,
+        now: Timestamp,
+        ordinal: u64,
+    ) {
+        let hash = table.hash(key);
+        let Some((flow, cold)) = table.find_both(hash, key) else { return };
+        if cold.ordinal != flow_ordinal || cold.starts.is_none() {
+            return;
+        }
+        let mut turn = self.turn(ordinal, flow_ordinal);
+        self.settle_facts(flow, cold, now, &mut turn);
         if let Some(n) = self.counters.given_up.get_mut(parse::GiveUp::TooLong as usize) {
             *n += 1;
         }
@@ -179,10 +232,22 @@ impl Context {
     fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
         if let Some(starts) = cold.starts.take() {
             self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
+            self.holders -= usize::from(starts.queued);
         }
         cold.datagrams = None;
         flow.hot.set(Flag::NAMING, false);
     }
+}
+
+/// Empty starts that know where the data of each side begins, as far as a SYN told.
+fn begin(cold: &Cold) -> Starts {
+    let mut starts = Starts::default();
+    for (start, side) in starts.sides.iter_mut().zip(&cold.sides) {
+        if side.anchored {
+            start.anchor(side.base);
+        }
+    }
+    starts
 }
 
 /// Begins to follow TLS records: walks over what is there, so that the place after it is known.

@@ -8,7 +8,7 @@ use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::flow::table::Table;
 use crate::observe::{Counts, EndReason, FlowDelta, FlowState, FlowSummary, Place, TcpSeen, Telling, Told};
 use crate::parse::AppProto;
-use crate::units::{Both, Span, Timestamp};
+use crate::units::{Both, Timestamp};
 
 /// Places of the tellings of one flow at one frame or tick.
 #[derive(Clone, Copy, Debug)]
@@ -60,14 +60,13 @@ impl Context {
         }
         if most >= u64::from(TELL_SOON_BYTES) && !flow.hot.has(Flag::QUEUED) {
             flow.hot.set(Flag::QUEUED, true);
-            let due = packet.now.plus(Span::from_secs(1));
-            self.soon.push_back(Waiting { due, key: flow.key.into(), ordinal: cold.ordinal });
+            self.soon.push(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
         }
         // The payload that stays hot is what `plain` compares with its limits.
         unfold_payload(flow, cold);
     }
 
-    /// A flow of the queue whose second is over.
+    /// A flow of the queue, at the tick.
     pub(crate) fn tell_one<K: Key + Into<AnyKey>>(
         &mut self,
         table: &mut Table<K>,

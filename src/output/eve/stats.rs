@@ -2,7 +2,7 @@
 
 use super::super::file::OutputConfig;
 use super::super::json::Json;
-use crate::counters::{FrontCounters, Stats, WorkerCounters};
+use crate::counters::{FrontCounters, LogCounters, Stats, WorkerCounters};
 use crate::decode::Skip;
 use crate::parse::{GiveUp, NameSource};
 use crate::units::Timestamp;
@@ -16,7 +16,10 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
     j.object("egret", |j| {
         j.str("version", &config.version);
         j.str("signatures_version", &config.signatures_version);
-        front(j, &stats.front, &total);
+        match &stats.logs {
+            Some(counters) => j.object("logs", |j| logs(j, counters)),
+            None => front(j, &stats.front, &total),
+        }
         worker(j, &total);
         j.object("tell", |j| {
             tell(j, &total);
@@ -46,6 +49,19 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             }
         });
     });
+}
+
+/// Counters of logs that were read.
+pub(in super::super) fn logs(j: &mut Json<'_>, logs: &LogCounters) {
+    j.uint("lines", logs.lines);
+    j.uint("bad", logs.bad.iter().sum());
+    j.uint("flows", logs.held.flows);
+    j.uint("named", logs.held.named);
+    j.uint("dns", logs.held.dns);
+    j.uint("leases", logs.held.leases);
+    j.uint("late", logs.held.late);
+    j.uint("hurried", logs.held.hurried);
+    j.uint("unclaimed", logs.held.unclaimed);
 }
 
 fn front(j: &mut Json<'_>, f: &FrontCounters, w: &WorkerCounters) {
