@@ -5,6 +5,8 @@
 
 mod check;
 mod flags;
+#[cfg(target_os = "linux")]
+mod live;
 mod load;
 mod messages;
 mod replay;
@@ -13,5 +15,7 @@ pub use check::{check, completions, services};
 pub use flags::{
     CheckFlags, Command, Common, CompletionsFlags, LogsFlags, Policy, ReplayFlags, ServicesFlags, parse,
 };
+#[cfg(target_os = "linux")]
+pub use live::{LiveFlags, interfaces, live};
 pub use messages::{Exit, Stop, exit};
 pub use replay::{logs, replay};

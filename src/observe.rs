@@ -264,3 +264,31 @@ impl Ends {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    /// A delta of a flow that moved nothing.
+    pub(crate) fn delta(flow: FlowId) -> FlowDelta {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        FlowDelta {
+            flow,
+            ends: Ends {
+                originator: ip,
+                responder: ip,
+                originator_port: 1,
+                responder_port: 2,
+                transport: Transport::Tcp,
+            },
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            bytes: Both::default(),
+            gap: Both::default(),
+            closed: false,
+            midstream: false,
+            one_way: false,
+        }
+    }
+}

@@ -4,6 +4,8 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+#[cfg(target_os = "linux")]
+pub mod live;
 mod logs;
 mod merge;
 mod shards;
@@ -13,7 +15,7 @@ pub use logs::{LogSetup, logs};
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
-use crate::counters::{Stats, WorkerCounters};
+use crate::counters::{FrontCounters, Stats, WorkerCounters};
 use crate::decode::Packet;
 use crate::detect::Detector;
 use crate::front::{Front, Sink};
@@ -27,16 +29,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time.
-const HANDED: usize = 256;
+/// Packets handed to the worker at a time: as many as it looks ahead over, and few enough to stay in the first cache.
+const HANDED: usize = 32;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
+/// Prefixes outside home that are named.
+const OUTSIDE_ROWS: usize = 3;
 
 /// Why a run could not be made.
 #[derive(Debug)]
 pub enum Error {
     /// The output directory cannot be used.
     Output(std::io::Error),
+    /// An interface cannot be captured from; with what helps.
+    Capture(String),
     /// A thread died: a bug of ours.
     Thread(&'static str),
 }
@@ -45,6 +51,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(e) => write!(f, "{e}"),
+            Self::Capture(what) => f.write_str(what),
             Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
         }
     }
@@ -182,6 +189,24 @@ struct End {
 }
 
 impl End {
+    /// The end of a live run: each worker had a front of its own.
+    #[cfg(target_os = "linux")]
+    fn of_live(
+        fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
+        workers: Vec<WorkerCounters>,
+        detector: Detector,
+        outputs: Outputs,
+    ) -> Self {
+        let spans = fronts.iter().filter_map(|f| f.1);
+        let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let now = fronts.iter().filter(|f| f.0.frames > 0).map(|f| f.2).max().unwrap_or_default();
+        let fronts: Vec<FrontCounters> = fronts.into_iter().map(|f| f.0).collect();
+        let mut front = FrontCounters::default();
+        fronts.iter().for_each(|c| front.add(c));
+        let stats = Stats { front, fronts, workers, ..Stats::default() };
+        Self { stats, span, now, detector, outputs, remarks: Vec::new() }
+    }
+
     fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
         let stats = Stats { front: front.counters(), workers, ..Stats::default() };
         let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
@@ -209,6 +234,7 @@ impl End {
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
             flows_by_side: totals.flows,
+            outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
             learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,

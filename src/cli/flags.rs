@@ -1,5 +1,7 @@
 //! Commands and flags as they are written on the command line.
 
+#[cfg(target_os = "linux")]
+use super::live::LiveFlags;
 use super::messages::Stop;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
@@ -9,7 +11,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  egret replay capture.pcap            what left the network in this capture, and what of it is an alert
+  egret replay capture.pcap            what left the network, and what of it is an alert
   egret replay -o logs --log eve,zeek-tsv day/*.pcap.gz
   egret check -c egret.toml            what is in force, or everything that is wrong
   egret services content.dropboxapi.com";
@@ -31,6 +33,12 @@ struct Flags {
 pub enum Command {
     /// Read captures and say what left the network.
     Replay(Box<ReplayFlags>),
+    /// Capture from interfaces and say what leaves the network, until stopped.
+    #[cfg(target_os = "linux")]
+    Live(Box<LiveFlags>),
+    /// List the interfaces, and whether they can be captured from.
+    #[cfg(target_os = "linux")]
+    Interfaces,
     /// Read flow logs of Zeek or Suricata instead of packets.
     Logs(Box<LogsFlags>),
     /// Check configuration and signatures, and say what is in force.

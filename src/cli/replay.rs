@@ -38,7 +38,7 @@ fn run(
     let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, workers, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
-    let setup = setup(loaded)?;
+    let setup = setup(loaded, None)?;
     let bar = bar(flags.quiet);
     let mut progress = |read: u64, of: Option<u64>| {
         if let Some(bar) = &bar {
@@ -53,15 +53,20 @@ fn run(
         bar.finish_and_clear();
     }
     let summary = ended.map_err(|error| Stop::Error(error.to_string()))?;
-    tell(flags, &summary)?;
+    tell(&summary, flags.quiet, flags.json)?;
+    Ok(exit(&summary, flags.fail_on_alert, low_counts))
+}
+
+/// How a run ended. `low_counts`: incidents of low severity are alerts too.
+pub(super) fn exit(summary: &RunSummary, fail_on_alert: bool, low_counts: bool) -> Exit {
     let alert = |severity| severity > Severity::Low || low_counts;
-    Ok(if !summary.faults.is_empty() {
+    if !summary.faults.is_empty() {
         Exit::Faulty
-    } else if flags.fail_on_alert && summary.incidents.iter().any(|i| alert(i.severity)) {
+    } else if fail_on_alert && summary.incidents.iter().any(|i| alert(i.severity)) {
         Exit::Alerts
     } else {
         Exit::Ran
-    })
+    }
 }
 
 /// The command's own flags, which win.
@@ -71,7 +76,12 @@ fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Faul
     }
     config.seed = flags.seed.unwrap_or(config.seed);
     config.workers = workers;
-    if let Some(list) = &flags.log {
+    log_kinds(flags.log.as_deref(), config)
+}
+
+/// `--log`.
+pub(super) fn log_kinds(list: Option<&str>, config: &mut Config) -> Result<(), Fault> {
+    if let Some(list) = list {
         let kinds = file::kinds(list).map_err(|error| {
             let (what, cure) = error.split_once("; ").unwrap_or((&error, "see egret replay --help"));
             flag("--log", what.to_owned(), cure)
@@ -81,12 +91,12 @@ fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Faul
     Ok(())
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS))
 }
 
-/// Opens the outputs.
-fn setup(loaded: Loaded) -> Result<Setup, Stop> {
+/// Opens the outputs; `interface` stands in every record of a live run.
+pub(super) fn setup(loaded: Loaded, interface: Option<String>) -> Result<Setup, Stop> {
     let Loaded { config, catalogue, .. } = loaded;
     let home = config.home_net.clone().unwrap_or_else(default_home);
     let is_home: IsHome = Arc::new(move |ip| home.contains(ip));
@@ -101,11 +111,12 @@ fn setup(loaded: Loaded) -> Result<Setup, Stop> {
         sensor: Some(config.sensor.clone()),
         signatures_version: catalogue.version().to_owned(),
         is_home: Some(is_home),
+        interface,
         ..file::OutputConfig::default()
     });
     let outputs = outputs.map_err(|error| {
-        let dir = config.output.dir.display();
-        Stop::Error(format!("{dir}: cannot be written: {error}; give another directory with --out"))
+        // The error names the path.
+        Stop::Error(format!("{error}; logs cannot be written there, give another directory with --out"))
     })?;
     Ok(Setup { config, catalogue: Arc::new(catalogue), outputs })
 }
@@ -124,16 +135,17 @@ fn bar(quiet: bool) -> Option<ProgressBar> {
 }
 
 /// What was found, and what was wrong with the input.
-fn tell(flags: &Common, summary: &RunSummary) -> Result<(), Stop> {
+pub(super) fn tell(summary: &RunSummary, quiet: bool, json: bool) -> Result<(), Stop> {
+    let read = summary.stats.front.frames + summary.stats.logs.as_ref().map_or(0, |logs| logs.lines);
+    let nothing_read = read == 0 && !summary.faults.is_empty();
     for fault in &summary.faults {
         // Where nothing at all could be read there is no run to warn about.
-        let read = summary.stats.front.frames + summary.stats.logs.as_ref().map_or(0, |logs| logs.lines);
-        if read == 0 { error(fault) } else { warning(fault) }
+        if nothing_read { error(fault) } else { warning(fault) }
     }
     summary.remarks.iter().for_each(warning);
-    if flags.json {
+    if json {
         print(&format!("{}\n", report::json(summary).trim_end()))
-    } else if flags.quiet {
+    } else if quiet || nothing_read {
         Ok(())
     } else {
         print(&report::text(summary, stdout().is_terminal()))

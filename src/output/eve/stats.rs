@@ -18,7 +18,7 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
         j.str("signatures_version", &config.signatures_version);
         match &stats.logs {
             Some(counters) => j.object("logs", |j| logs(j, counters)),
-            None => front(j, &stats.front, total.duplicates),
+            None => front(j, &stats.front, &total),
         }
         worker(j, &total);
         j.object("tell", |j| {
@@ -37,9 +37,12 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             j.uint("dropped", stats.dropped);
         });
         j.array("workers", |j| {
-            for w in &stats.workers {
+            for (i, w) in stats.workers.iter().enumerate() {
                 j.item(|j| {
-                    j.object("capture", |j| j.uint("duplicates", w.duplicates));
+                    match stats.fronts.get(i) {
+                        Some(f) => front(j, f, w),
+                        None => j.object("capture", |j| j.uint("duplicates", w.duplicates)),
+                    }
                     worker(j, w);
                     j.object("tell", |j| tell(j, w));
                 });
@@ -61,13 +64,16 @@ pub(in super::super) fn logs(j: &mut Json<'_>, logs: &LogCounters) {
     j.uint("unclaimed", logs.held.unclaimed);
 }
 
-fn front(j: &mut Json<'_>, f: &FrontCounters, duplicates: u64) {
+fn front(j: &mut Json<'_>, f: &FrontCounters, w: &WorkerCounters) {
     j.object("capture", |j| {
         j.uint("frames", f.frames);
         j.uint("bytes", f.bytes);
+        j.uint("kernel_frames", f.kernel_frames);
         j.uint("kernel_drops", f.kernel_drops);
         j.uint("freezes", f.freezes);
-        j.uint("duplicates", duplicates);
+        j.uint("duplicates", w.duplicates);
+        j.uint("handed", w.handed);
+        j.uint("misplaced", w.misplaced);
         j.uint("time_back", f.time_back);
         j.uint("time_jump", f.time_jump);
     });
@@ -105,4 +111,5 @@ fn worker(j: &mut Json<'_>, w: &WorkerCounters) {
 fn tell(j: &mut Json<'_>, w: &WorkerCounters) {
     j.uint("told", w.told);
     j.uint("thinned", w.thinned);
+    j.uint("channel_max", w.channel_max);
 }

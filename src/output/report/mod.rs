@@ -150,9 +150,26 @@ fn home(page: &mut Page, summary: &RunSummary) {
         page.paragraph(
             "  ",
             &format!(
-                "None of the {} has an end in it, and only what leaves home is an upload. Say what is home, for \
-                 example --home-net 203.0.113.0/24,2001:db8::/48.",
-                plural(transit, "flow")
+                "{}, none with an end in it, and only what leaves home is an upload. Say what is home, for example \
+                 --home-net {}.",
+                plural(transit, "flow"),
+                summary.outside_prefixes.first().map_or("203.0.113.0/24,2001:db8::/48", |p| &p.prefix)
+            ),
+        );
+        for p in &summary.outside_prefixes {
+            let flows = plural(p.monitored_flows, "flow");
+            let _ =
+                writeln!(page.text, "  {}  sent {}, {flows} to monitored services", p.prefix, Bytes(p.out));
+        }
+    } else if let Some(p) = summary.outside_prefixes.first().filter(|p| p.monitored_flows > 0) {
+        page.text.push('\n');
+        page.paragraph(
+            "  ",
+            &format!(
+                "{} is not at home, sent {} and opened {} to monitored services. If it is yours, add it to --home-net.",
+                p.prefix,
+                Bytes(p.out),
+                plural(p.monitored_flows, "flow")
             ),
         );
     }
