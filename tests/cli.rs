@@ -61,14 +61,21 @@ const EMPTY: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 
 fn help_fits_a_screen_and_names_what_exists() {
     let short = egret(&["-h"]);
     assert_eq!(short.status.code(), Some(0));
-    for command in ["replay", "live", "interfaces", "check", "services", "completions"] {
+    for command in ["replay", "live", "logs", "interfaces", "check", "services", "completions"] {
         assert!(out(&short).contains(command), "{command}");
     }
-    for later in ["logs", "incidents"] {
+    for later in ["incidents", "whatif"] {
         assert!(!out(&short).contains(later), "{later} does not exist yet");
         assert_eq!(egret(&[later]).status.code(), Some(2), "{later}");
     }
-    for help in [&["-h"][..], &["replay", "-h"], &["live", "-h"], &["check", "-h"], &["services", "-h"]] {
+    for help in [
+        &["-h"][..],
+        &["replay", "-h"],
+        &["live", "-h"],
+        &["logs", "-h"],
+        &["check", "-h"],
+        &["services", "-h"],
+    ] {
         assert!(out(&egret(help)).lines().count() <= 40, "{help:?}");
     }
     assert!(out(&egret(&["--help"])).contains("Examples:"));
