@@ -5,11 +5,17 @@
 
 mod check;
 mod flags;
+#[cfg(target_os = "linux")]
+mod live;
 mod load;
 mod messages;
 mod replay;
 
 pub use check::{check, completions, services};
-pub use flags::{CheckFlags, Command, CompletionsFlags, Policy, ReplayFlags, ServicesFlags, parse};
+pub use flags::{
+    CheckFlags, Command, Common, CompletionsFlags, LogsFlags, Policy, ReplayFlags, ServicesFlags, parse,
+};
+#[cfg(target_os = "linux")]
+pub use live::{LiveFlags, interfaces, live};
 pub use messages::{Exit, Stop, exit};
-pub use replay::replay;
+pub use replay::{logs, replay};

@@ -1,6 +1,7 @@
 //! Counters of everything that came in and of everything that was turned away.
 
 use crate::decode::Skip;
+use crate::history::{Bad, HoldCounters};
 use crate::parse::{GiveUp, NameSource};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub struct FrontCounters {
     pub time_back: u64,
     /// Jumps forward of more than an hour that were believed.
     pub time_jump: u64,
+    /// Frames that the kernel counted, those it dropped included (live).
+    pub kernel_frames: u64,
     /// Frames dropped by the kernel before we saw them (live).
     pub kernel_drops: u64,
     /// Times that the ring was full (live).
@@ -25,6 +28,24 @@ pub struct FrontCounters {
     pub skipped: [u64; Skip::COUNT],
     /// Fragments that no first fragment came for.
     pub fragments_held: u64,
+}
+
+impl FrontCounters {
+    /// Adds another front's figures.
+    pub fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.time_back += other.time_back;
+        self.time_jump += other.time_jump;
+        self.kernel_frames += other.kernel_frames;
+        self.kernel_drops += other.kernel_drops;
+        self.freezes += other.freezes;
+        self.decoded += other.decoded;
+        self.fragments_held += other.fragments_held;
+        for (a, b) in self.skipped.iter_mut().zip(other.skipped) {
+            *a += b;
+        }
+    }
 }
 
 /// What a worker counted.
@@ -48,8 +69,14 @@ pub struct WorkerCounters {
     pub duplicates: u64,
     /// Tellings sent.
     pub told: u64,
-    /// Interim tellings left out under load.
+    /// Tellings left out under load: records of open flows first, then of flows without payload.
     pub thinned: u64,
+    /// Most messages that waited for the detector at a time (live).
+    pub channel_max: u64,
+    /// Packets that were decoded here and belonged to another worker (live).
+    pub handed: u64,
+    /// Packets that belonged to another worker, which could take no more: worked on here (live).
+    pub misplaced: u64,
 }
 
 impl WorkerCounters {
@@ -63,6 +90,9 @@ impl WorkerCounters {
         self.duplicates += other.duplicates;
         self.told += other.told;
         self.thinned += other.thinned;
+        self.channel_max = self.channel_max.max(other.channel_max);
+        self.handed += other.handed;
+        self.misplaced += other.misplaced;
         for (a, b) in self.names.iter_mut().zip(other.names) {
             *a += b;
         }
@@ -89,13 +119,28 @@ pub struct DetectCounters {
     pub names: BTreeMap<&'static str, u64>,
 }
 
+/// What the reader of logs counted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct LogCounters {
+    /// Lines used, those of no interest included.
+    pub lines: u64,
+    /// Lines that could not be used, by [`Bad`].
+    pub bad: [u64; Bad::COUNT],
+    /// What was held and told.
+    pub held: HoldCounters,
+}
+
 /// Everything, for one `stats` record.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Stats {
     /// Seconds of packet time since the first frame.
     pub uptime_secs: u64,
-    /// Reader and decoder.
+    /// Reader and decoder, all of them together.
     pub front: FrontCounters,
+    /// The same for each worker, where each has its own (live).
+    pub fronts: Vec<FrontCounters>,
+    /// Reader of logs; `None` when packets were read.
+    pub logs: Option<LogCounters>,
     /// Per worker.
     pub workers: Vec<WorkerCounters>,
     /// Detector.

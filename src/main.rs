@@ -10,6 +10,11 @@ fn main() -> ExitCode {
 fn flags_to_exit() -> Result<Exit, Stop> {
     match cli::parse(std::env::args_os())? {
         Command::Replay(flags) => cli::replay(&flags),
+        #[cfg(target_os = "linux")]
+        Command::Live(flags) => cli::live(&flags),
+        #[cfg(target_os = "linux")]
+        Command::Interfaces => cli::interfaces(),
+        Command::Logs(flags) => cli::logs(&flags),
         Command::Check(flags) => cli::check(&flags),
         Command::Services(flags) => cli::services(&flags),
         Command::Completions(flags) => cli::completions(&flags),

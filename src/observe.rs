@@ -190,6 +190,21 @@ pub struct DnsAnswer {
     pub ech: bool,
 }
 
+/// A lease: until it ends or is given anew, this address is that machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// The address.
+    pub ip: IpAddr,
+    /// Link address of the machine.
+    pub mac: [u8; 6],
+    /// What the machine calls itself.
+    pub name: Option<Box<str>>,
+    /// When it was given.
+    pub at: Timestamp,
+    /// When it ends; the same as `at` where nothing was said.
+    pub until: Timestamp,
+}
+
 /// One message from a worker.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Telling {
@@ -214,6 +229,8 @@ pub enum Telling {
     Dns(Box<DnsAnswer>),
     /// A flow ended (or is reported while open).
     Summary(Box<FlowSummary>),
+    /// An address was leased (logs only).
+    Lease(Box<Lease>),
 }
 
 /// A telling and its place in the order.
@@ -228,11 +245,50 @@ pub struct Told {
 }
 
 impl Ends {
+    /// The same connection seen from its other end.
+    pub const fn turned(&self) -> Self {
+        Self {
+            originator: self.responder,
+            responder: self.originator,
+            originator_port: self.responder_port,
+            responder_port: self.originator_port,
+            transport: self.transport,
+        }
+    }
+
     /// Source and destination of packets in `direction`.
     pub fn from(&self, direction: Direction) -> (IpAddr, IpAddr) {
         match direction {
             Direction::Up => (self.originator, self.responder),
             Direction::Down => (self.responder, self.originator),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    /// A delta of a flow that moved nothing.
+    pub(crate) fn delta(flow: FlowId) -> FlowDelta {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        FlowDelta {
+            flow,
+            ends: Ends {
+                originator: ip,
+                responder: ip,
+                originator_port: 1,
+                responder_port: 2,
+                transport: Transport::Tcp,
+            },
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            bytes: Both::default(),
+            gap: Both::default(),
+            closed: false,
+            midstream: false,
+            one_way: false,
         }
     }
 }

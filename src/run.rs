@@ -4,13 +4,18 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+#[cfg(target_os = "linux")]
+pub mod live;
+mod logs;
 mod merge;
 mod shards;
+
+pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
-use crate::counters::{Stats, WorkerCounters};
+use crate::counters::{FrontCounters, Stats, WorkerCounters};
 use crate::decode::Packet;
 use crate::detect::Detector;
 use crate::front::{Front, Sink};
@@ -24,16 +29,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time.
-const HANDED: usize = 256;
+/// Packets handed to the worker at a time: as many as it looks ahead over, and few enough to stay in the first cache.
+const HANDED: usize = 32;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
+/// Prefixes outside home that are named.
+const OUTSIDE_ROWS: usize = 3;
 
 /// Why a run could not be made.
 #[derive(Debug)]
 pub enum Error {
     /// The output directory cannot be used.
     Output(std::io::Error),
+    /// An interface cannot be captured from; with what helps.
+    Capture(String),
     /// A thread died: a bug of ours.
     Thread(&'static str),
 }
@@ -42,6 +51,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(e) => write!(f, "{e}"),
+            Self::Capture(what) => f.write_str(what),
             Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
         }
     }
@@ -85,12 +95,12 @@ pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result
 /// Runs a source to its end.
 pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<RunSummary, Error> {
     let began = Instant::now();
-    let mut end = if setup.config.workers > 1 {
+    let end = if setup.config.workers > 1 {
         shards::run(setup, source, progress)?
     } else {
         inline(setup, source, progress)
     };
-    end.outputs_finished(source.faults(), began)
+    end.finish(source.faults(), began)
 }
 
 /// Everything in this thread.
@@ -114,7 +124,7 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
-    End { front, workers: vec![worker.counters()], detector, outputs: Some(setup.outputs) }
+    End::of_packets(&front, vec![worker.counters()], detector, setup.outputs)
 }
 
 fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
@@ -165,33 +175,58 @@ impl<'b> Sink<'b> for Inline<'_, 'b> {
     }
 }
 
-/// What is left when the last frame has been dealt with.
+/// What is left when the last frame or line has been dealt with.
 struct End {
-    front: Front,
-    workers: Vec<WorkerCounters>,
+    stats: Stats,
+    /// First and last time.
+    span: Option<(Timestamp, Timestamp)>,
+    /// When the run ends, for the last record.
+    now: Timestamp,
     detector: Detector,
-    /// Taken when the files are finished.
-    outputs: Option<Outputs>,
+    outputs: Outputs,
+    /// What people should know of single lines of the input.
+    remarks: Vec<String>,
 }
 
 impl End {
+    /// The end of a live run: each worker had a front of its own.
+    #[cfg(target_os = "linux")]
+    fn of_live(
+        fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
+        workers: Vec<WorkerCounters>,
+        detector: Detector,
+        outputs: Outputs,
+    ) -> Self {
+        let spans = fronts.iter().filter_map(|f| f.1);
+        let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let now = fronts.iter().filter(|f| f.0.frames > 0).map(|f| f.2).max().unwrap_or_default();
+        let fronts: Vec<FrontCounters> = fronts.into_iter().map(|f| f.0).collect();
+        let mut front = FrontCounters::default();
+        fronts.iter().for_each(|c| front.add(c));
+        let stats = Stats { front, fronts, workers, ..Stats::default() };
+        Self { stats, span, now, detector, outputs, remarks: Vec::new() }
+    }
+
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
+        let stats = Stats { front: front.counters(), workers, ..Stats::default() };
+        let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
+        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new() }
+    }
+
     /// Writes the last `stats`, ends the files, sums up.
-    fn outputs_finished(&mut self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let span = self.front.span();
-        let mut outputs = self.outputs.take().ok_or(Error::Thread("writer"))?;
+    fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
+        let Self { stats, span, now, detector, mut outputs, remarks } = self;
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
-            front: self.front.counters(),
-            workers: std::mem::take(&mut self.workers),
-            detect: self.detector.counters(),
+            detect: detector.counters(),
             lines,
             dropped,
+            ..stats
         };
-        let now = if stats.front.frames > 0 { self.front.now() } else { Timestamp::default() };
         outputs.write(&Record::Stats(Box::new(stats.clone()), now));
         let files = outputs.finish().map_err(Error::Output)?;
-        let totals = self.detector.totals();
+        let totals = detector.totals();
         Ok(RunSummary {
             stats,
             span,
@@ -199,10 +234,12 @@ impl End {
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
             flows_by_side: totals.flows,
-            learned_home: self.detector.home().learned().iter().map(ToString::to_string).collect(),
+            outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
+            learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,
             faults: faults.iter().map(ToString::to_string).collect(),
+            remarks,
         })
     }
 }

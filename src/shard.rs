@@ -383,7 +383,7 @@ impl Generator {
             self.asm.if_equal(0, self.end);
             self.asm.shift_left(2);
             self.asm.plus_x();
-            self.asm.to_x();
+            self.asm.x_of_a();
         }
         self.need(4 + 20);
         self.asm.load_byte(3);
@@ -396,9 +396,9 @@ impl Generator {
     fn need(&mut self, len: u32) {
         let enough = self.asm.label();
         self.asm.store_x(cell::HERE);
-        self.asm.from_x();
+        self.asm.a_of_x();
         self.asm.plus(len);
-        self.asm.to_x();
+        self.asm.x_of_a();
         self.asm.load_len();
         self.asm.if_at_least_x(enough);
         self.asm.jump(self.end);
@@ -409,9 +409,9 @@ impl Generator {
     /// X moves on. A stays.
     fn forward(&mut self, len: u32) {
         self.asm.store(cell::TEMP);
-        self.asm.from_x();
+        self.asm.a_of_x();
         self.asm.plus(len);
-        self.asm.to_x();
+        self.asm.x_of_a();
         self.asm.load(cell::TEMP);
     }
 
@@ -422,7 +422,7 @@ impl Generator {
             None => self.asm.a_const(40),
         }
         self.asm.plus_x();
-        self.asm.to_x();
+        self.asm.x_of_a();
     }
 
     /// [`Shards::mix`].
@@ -440,11 +440,11 @@ impl Generator {
         self.asm.times(times[1]);
         self.asm.load_x(cell::TEMP);
         self.asm.xor_x();
-        self.asm.to_x();
+        self.asm.x_of_a();
         self.asm.shift_right(16);
         self.asm.xor_x();
         self.asm.times(times[2]);
-        self.asm.to_x();
+        self.asm.x_of_a();
         self.asm.shift_right(15);
         self.asm.xor_x();
         self.asm.give_a();

@@ -11,6 +11,9 @@ impl Timestamp {
     /// The earliest time that can be told.
     pub const MIN: Self = Self(i64::MIN);
 
+    /// Later than any.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// From nanoseconds since the Unix epoch.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)

@@ -9,14 +9,14 @@ const DEPTH_MAX: usize = 32;
 const FILES_MAX: usize = 100_000;
 
 /// A file to look into.
-pub(super) struct Found {
-    pub(super) path: PathBuf,
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
     /// Named by the user. What only lies in a directory may turn out to be no capture without a word.
-    pub(super) named: bool,
+    pub(crate) named: bool,
 }
 
 /// The files that `paths` stand for, those of a directory sorted by path.
-pub(super) fn list(paths: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<Found> {
+pub(crate) fn list(paths: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<Found> {
     let mut found = Vec::new();
     for path in paths {
         if path != Path::new("-") && path.is_dir() {

@@ -1,1 +1,327 @@
-//! Live interfaces.
+//! Live interfaces: for each worker a [`Tap`] with one ring per interface, all rings of an interface in one fanout
+//! group.
+//!
+//! An interface that goes down is waited for. One that is removed and made again gets new rings, opened all at once
+//! and in the same order, because the kernel deals by that order.
+
+use super::ring::{self, Interface, Ring, RingConfig, RingCounters};
+use super::{Lent, Slot};
+use crate::shard::{Instruction, Shards};
+use crate::units::Timestamp;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often an interface that went away is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Bytes before the network header of frames that the machine sends, on Ethernet.
+const ETHERNET_LEN: u32 = 14;
+
+/// What to capture, and how.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct LiveConfig {
+    /// Names of the interfaces.
+    pub interfaces: Vec<String>,
+    /// The ring of each worker on each interface.
+    pub ring: RingConfig,
+    /// A classic BPF filter; empty: every frame.
+    pub filter: Vec<Instruction>,
+}
+
+/// Something that an operator should know of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// Every ring is open and takes in frames.
+    Ready,
+    /// The interface was switched off; its rings stay.
+    Down(String),
+    /// The interface was removed.
+    Gone(String),
+    /// It is back.
+    Back(String),
+    /// The interface is back, and cannot be opened.
+    Failed(String, String),
+    /// The kernel dropped so many frames of so many since the last such notice.
+    Drops(u64, u64),
+    /// The detector, or what writes the logs, is behind: so many records have been left out since the last such
+    /// notice.
+    Behind(u64),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("capturing"),
+            Self::Down(name) => write!(f, "{name} is down; capture goes on when it is up again"),
+            Self::Gone(name) => write!(f, "{name} is gone; capture goes on when it is back"),
+            Self::Back(name) => write!(f, "{name} is back"),
+            Self::Failed(name, why) => write!(f, "{name} is back, but cannot be opened: {why}"),
+            Self::Drops(drops, frames) => write!(
+                f,
+                "the kernel dropped {drops} of {frames} frames; more workers or a larger ring help (docs/live.md)"
+            ),
+            Self::Behind(records) => {
+                write!(
+                    f,
+                    "the logs cannot keep up: {records} records left out (stats has them under thinned)"
+                )
+            }
+        }
+    }
+}
+
+/// The rings of one worker.
+#[derive(Debug)]
+pub struct Tap {
+    lanes: Vec<Lane>,
+    looked: Instant,
+}
+
+/// One interface of a tap.
+#[derive(Debug)]
+struct Lane {
+    /// Which of the group's rings is ours.
+    member: usize,
+    group: Arc<Group>,
+    ring: Option<Ring>,
+    /// What rings counted that have been closed.
+    closed: RingCounters,
+    slots: Vec<Slot>,
+}
+
+/// What the workers share of one interface.
+#[derive(Debug)]
+struct Group {
+    name: String,
+    config: RingConfig,
+    filter: Vec<Instruction>,
+    shards: Shards,
+    workers: usize,
+    state: Mutex<GroupState>,
+}
+
+#[derive(Debug, Default)]
+struct GroupState {
+    /// Rings that wait for their worker.
+    ready: Vec<Option<Ring>>,
+    /// Workers that have closed theirs.
+    closed: usize,
+    /// Has been told to be down or gone.
+    away: bool,
+    /// Why it could not be opened again, as last told.
+    failed: Option<String>,
+}
+
+/// Opens every interface for `workers` workers; nothing is taken in until [`Tap::start`]. The error is a whole
+/// message.
+pub fn open(config: &LiveConfig, shards: Shards, workers: usize) -> Result<Vec<Tap>, String> {
+    let looked = Instant::now();
+    let mut taps: Vec<Tap> = (0..workers).map(|_| Tap { lanes: Vec::new(), looked }).collect();
+    for name in &config.interfaces {
+        let group = Arc::new(Group {
+            name: name.clone(),
+            config: config.ring,
+            filter: config.filter.clone(),
+            shards,
+            workers,
+            state: Mutex::default(),
+        });
+        let rings = group.open().map_err(|error| explained(name, &error))?;
+        for (member, (tap, ring)) in taps.iter_mut().zip(rings).enumerate() {
+            let group = Arc::clone(&group);
+            let (ring, closed, slots) = (Some(ring), RingCounters::default(), Vec::new());
+            tap.lanes.push(Lane { member, group, ring, closed, slots });
+        }
+    }
+    Ok(taps)
+}
+
+/// Why an interface cannot be opened, and what helps.
+fn explained(name: &str, error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => format!(
+            "{name}: packet capture is not permitted; run as root, or once: sudo setcap cap_net_raw=ep PATH/TO/egret"
+        ),
+        Some(libc::ENODEV) => format!("{name}: no such interface; `egret interfaces` lists them"),
+        Some(libc::ENETDOWN) => format!("{name}: the interface is down; switch it on: ip link set {name} up"),
+        Some(libc::ENOMEM | libc::ENOBUFS | libc::EINVAL) => {
+            format!("{name}: no ring of this size: {error}; ask for a smaller one or fewer workers")
+        }
+        _ => format!("{name}: cannot be captured from: {error}"),
+    }
+}
+
+impl Tap {
+    /// Begins to take in frames.
+    pub fn start(&self) -> io::Result<()> {
+        self.rings().try_for_each(|(group, ring)| ring.start(&group.filter))
+    }
+
+    /// Takes in no more; what is in the rings can still be read.
+    pub fn stop(&self) {
+        for (_, ring) in self.rings() {
+            // A ring that cannot be told is on an interface that is gone: nothing comes there either.
+            let _ = ring.stop();
+        }
+    }
+
+    /// Lends the next block of each interface, the one with the earliest first frame first. Gives their number.
+    pub fn read(&mut self, mut take: impl FnMut(Lent<'_>)) -> usize {
+        let mut blocks = Vec::with_capacity(self.lanes.len());
+        let mut read = 0;
+        for lane in &mut self.lanes {
+            let Lane { ring: Some(ring), slots, .. } = lane else { continue };
+            let Some(block) = ring.take() else { continue };
+            read += 1;
+            slots.clear();
+            block.list(slots);
+            let first = slots.first().map_or(Timestamp::MIN, |slot| slot.at);
+            blocks.push((first, block, slots));
+        }
+        blocks.sort_by_key(|(first, ..)| *first);
+        for (_, block, slots) in blocks {
+            take(Lent { bytes: block.bytes(), slots });
+        }
+        read
+    }
+
+    /// Waits for a block.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        ring::wait(self.lanes.iter().filter_map(|lane| lane.ring.as_ref()), timeout)
+    }
+
+    /// Looks after interfaces that went away. Call when there is nothing to read.
+    pub fn look_after(&mut self, notice: &mut dyn FnMut(Notice)) {
+        let due = self.looked.elapsed() >= LOOK_EVERY;
+        if due {
+            self.looked = Instant::now();
+        }
+        for lane in &mut self.lanes {
+            lane.look_after(due, notice);
+        }
+    }
+
+    /// What the kernel counted for this worker.
+    pub fn counters(&mut self) -> RingCounters {
+        let mut sum = RingCounters::default();
+        for lane in &mut self.lanes {
+            let now = lane.ring.as_mut().map(Ring::counters).unwrap_or_default();
+            for counters in [lane.closed, now] {
+                sum.frames += counters.frames;
+                sum.drops += counters.drops;
+                sum.freezes += counters.freezes;
+            }
+        }
+        sum
+    }
+
+    fn rings(&self) -> impl Iterator<Item = (&Group, &Ring)> {
+        self.lanes.iter().filter_map(|lane| Some((&*lane.group, lane.ring.as_ref()?)))
+    }
+}
+
+impl Lane {
+    fn look_after(&mut self, due: bool, notice: &mut dyn FnMut(Notice)) {
+        let Some(ring) = &mut self.ring else {
+            if due {
+                self.ring = self.group.again(self.member, notice);
+            }
+            return;
+        };
+        if ring.take_error().is_some() {
+            let gone = self.group.went_away(ring.interface().index, notice);
+            if gone {
+                let counted = ring.counters();
+                self.closed.frames += counted.frames;
+                self.closed.drops += counted.drops;
+                self.closed.freezes += counted.freezes;
+                self.ring = None;
+                self.group.lock().closed += 1;
+            }
+        } else if due {
+            self.group.came_back(notice);
+        }
+    }
+}
+
+impl Group {
+    /// Opens a ring for every worker.
+    fn open(&self) -> io::Result<Vec<Ring>> {
+        let interface = self.interface()?.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
+        if !interface.up {
+            return Err(io::Error::from_raw_os_error(libc::ENETDOWN));
+        }
+        let mut rings = Vec::with_capacity(self.workers);
+        let mut group = None;
+        for _ in 0..self.workers {
+            let ring = Ring::open(&interface, self.config)?;
+            if self.workers > 1 {
+                let first = group.is_none();
+                group = Some(ring.join(group)?);
+                if first {
+                    let link_len = if interface.hardware == 1 { ETHERNET_LEN } else { 0 };
+                    ring.deal_by(&self.shards.program(link_len))?;
+                }
+            }
+            rings.push(ring);
+        }
+        Ok(rings)
+    }
+
+    fn interface(&self) -> io::Result<Option<Interface>> {
+        Ok(ring::interfaces()?.into_iter().find(|i| i.name == self.name))
+    }
+
+    /// An interface has given an error: tells, and says whether it is gone for good.
+    fn went_away(&self, index: u32, notice: &mut dyn FnMut(Notice)) -> bool {
+        let gone = !matches!(self.interface(), Ok(Some(i)) if i.index == index);
+        let mut state = self.lock();
+        if !state.away {
+            state.away = true;
+            let name = self.name.clone();
+            notice(if gone { Notice::Gone(name) } else { Notice::Down(name) });
+        }
+        gone
+    }
+
+    /// One that was down: tells when it is up.
+    fn came_back(&self, notice: &mut dyn FnMut(Notice)) {
+        let mut state = self.lock();
+        if state.away && state.closed == 0 && matches!(self.interface(), Ok(Some(i)) if i.up) {
+            state.away = false;
+            notice(Notice::Back(self.name.clone()));
+        }
+    }
+
+    /// The new ring of a worker, once every worker has closed its old one and the interface is there.
+    fn again(&self, member: usize, notice: &mut dyn FnMut(Notice)) -> Option<Ring> {
+        let mut state = self.lock();
+        if state.closed == self.workers && matches!(self.interface(), Ok(Some(i)) if i.up) {
+            let opened = self.open().and_then(|rings| {
+                rings.iter().try_for_each(|ring| ring.start(&self.filter))?;
+                Ok(rings)
+            });
+            match opened {
+                Ok(rings) => {
+                    state.ready = rings.into_iter().map(Some).collect();
+                    (state.closed, state.away, state.failed) = (0, false, None);
+                    notice(Notice::Back(self.name.clone()));
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    if state.failed.as_ref() != Some(&why) {
+                        state.failed = Some(why.clone());
+                        notice(Notice::Failed(self.name.clone(), why));
+                    }
+                }
+            }
+        }
+        state.ready.get_mut(member)?.take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, GroupState> {
+        // Every change is made whole; a worker that died in between leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -7,7 +7,7 @@
 mod block;
 mod foreign;
 mod input;
-mod listing;
+pub(crate) mod listing;
 #[cfg(target_os = "linux")]
 pub mod live;
 mod pcap;
@@ -15,7 +15,7 @@ mod pcapng;
 pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;
-mod stream;
+pub(crate) mod stream;
 
 pub use replay::Replay;
 

@@ -99,7 +99,8 @@ pub struct Ring {
 /// Shared memory, mapped for as long as this lives.
 #[derive(Debug)]
 struct Memory {
-    start: *mut u8,
+    /// In words, as the headers are; a mapping begins at a page.
+    start: *mut u32,
     len: usize,
 }
 
@@ -125,7 +126,7 @@ pub struct Block<'r> {
     link: LinkType,
 }
 
-impl<'r> Block<'r> {
+impl Block<'_> {
     /// The bytes in which the slots of [`Block::list`] lie.
     pub fn bytes(&self) -> &[u8] {
         self.bytes
@@ -221,27 +222,27 @@ impl Ring {
     }
 
     /// The next block, if the kernel has handed one over.
-    pub fn next(&mut self) -> Option<Block<'_>> {
-        let offset = self.next as usize * self.config.block_bytes as usize;
+    pub fn take(&mut self) -> Option<Block<'_>> {
+        let words = self.config.block_bytes as usize / 4;
         // SAFETY: `next` is below the number of blocks, so that the whole block lies within the mapping.
-        let start = unsafe { self.memory.start.add(offset) };
-        // SAFETY: the status word of a block (offset 8, aligned) is shared with the kernel for as long as the mapping
-        // lives, which the borrow of `self` sees to; both sides only use it as a whole.
-        let status = unsafe { &*start.add(8).cast::<AtomicU32>() };
+        let start = unsafe { self.memory.start.add(self.next as usize * words) };
+        // SAFETY: the status word of a block (its third) is shared with the kernel for as long as the mapping lives,
+        // which the borrow of `self` sees to; both sides only use it as a whole.
+        let status = unsafe { AtomicU32::from_ptr(start.add(2)) };
         if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
             return None;
         }
-        // SAFETY: the block is ours until the status is set back, and its first word of the header that is read here
-        // and all bytes behind the header do not overlap the status word. Nobody writes there meanwhile: `Block`
-        // borrows the ring exclusively.
-        let (head, bytes) = unsafe {
+        // SAFETY: the block is ours until the status is set back. The two words that are read here and the bytes
+        // behind the header do not overlap the status word, and nobody writes there meanwhile: the kernel keeps off,
+        // and `Block` borrows the ring exclusively.
+        let (frames, first, bytes) = unsafe {
             let len = self.config.block_bytes as usize - block::HEADER;
-            let words = [start.add(12).cast::<u32>().read(), start.add(16).cast::<u32>().read()];
-            (words, std::slice::from_raw_parts(start.add(block::HEADER), len))
+            let bytes = std::slice::from_raw_parts(start.cast::<u8>().add(block::HEADER), len);
+            (start.add(3).read(), start.add(4).read(), bytes)
         };
         self.next = (self.next + 1) % self.config.blocks;
-        let first = (head[1] as usize).saturating_sub(block::HEADER);
-        Some(Block { status, bytes, first, frames: head[0], link: self.link })
+        let first = (first as usize).saturating_sub(block::HEADER);
+        Some(Block { status, bytes, first, frames, link: self.link })
     }
 
     /// What the kernel counted since the ring was opened.

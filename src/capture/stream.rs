@@ -54,7 +54,7 @@ enum Packing {
 }
 
 /// An open input, read from beginning to end.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     packing: Packing,
     /// Size on disk; None for pipes.
     size: Option<u64>,
@@ -62,7 +62,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Opens `path`, `-` being standard input.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
             return Self::of(Box::new(io::stdin()), None);
         }
@@ -89,17 +89,17 @@ impl Stream {
     }
 
     /// True for a pipe: what has come is to be handed on, the rest may take its time.
-    pub(super) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.size.is_none()
     }
 
     /// Size on disk, where known.
-    pub(super) fn size(&self) -> Option<u64> {
+    pub(crate) fn size(&self) -> Option<u64> {
         self.size
     }
 
     /// Bytes read from the disk so far.
-    pub(super) fn disk_bytes(&self) -> u64 {
+    pub(crate) fn disk_bytes(&self) -> u64 {
         match &self.packing {
             Packing::Plain(raw) => raw.read,
             Packing::Gzip(decoder) => decoder.get_ref().get_ref().read,
@@ -108,7 +108,7 @@ impl Stream {
     }
 
     /// Reads what comes next, unpacked; 0 at the end.
-    pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<usize, String> {
+    pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize, String> {
         loop {
             let (got, packed) = match &mut self.packing {
                 Packing::Plain(raw) => (raw.read(buf), None),

@@ -27,10 +27,21 @@ pub fn check(flags: &CheckFlags) -> Result<Exit, Stop> {
 pub fn services(flags: &ServicesFlags) -> Result<Exit, Stop> {
     let loaded = load(&flags.policy, &[], |_| Ok(()))?;
     print(&match &flags.host {
-        Some(host) => signatures::describe(&loaded.catalogue, host),
+        Some(host) => signatures::describe(&loaded.catalogue, host_of(host)),
         None => signatures::table(&loaded.catalogue),
     })?;
     Ok(Exit::Ran)
+}
+
+/// The host of what may be a whole address, as it is copied from a browser or a log.
+fn host_of(text: &str) -> &str {
+    let Some((_, rest)) = text.split_once("://") else { return text };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or(address),
+        None => host.split(':').next().unwrap_or(host),
+    }
 }
 
 /// `egret completions`.
@@ -140,5 +151,23 @@ fn plural_of(count: usize, one: &str, many: &str) -> String {
         0 => format!("no {many}"),
         1 => format!("1 {one}"),
         _ => format!("{count} {many}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn an_address_is_as_good_as_its_host() {
+        for (text, host) in [
+            ("dropbox.com", "dropbox.com"),
+            ("https://me@dropbox.com:8443/home?x=a@b", "dropbox.com"),
+            ("https://dropbox.com", "dropbox.com"),
+            ("http://[2001:db8::1]:80/", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(host_of(text), host);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Commands and flags as they are written on the command line.
 
+#[cfg(target_os = "linux")]
+use super::live::LiveFlags;
 use super::messages::Stop;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
@@ -9,7 +11,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  egret replay capture.pcap            what left the network in this capture, and what of it is an alert
+  egret replay capture.pcap            what left the network, and what of it is an alert
   egret replay -o logs --log eve,zeek-tsv day/*.pcap.gz
   egret check -c egret.toml            what is in force, or everything that is wrong
   egret services content.dropboxapi.com";
@@ -31,6 +33,14 @@ struct Flags {
 pub enum Command {
     /// Read captures and say what left the network.
     Replay(Box<ReplayFlags>),
+    /// Capture from interfaces and say what leaves the network, until stopped.
+    #[cfg(target_os = "linux")]
+    Live(Box<LiveFlags>),
+    /// List the interfaces, and whether they can be captured from.
+    #[cfg(target_os = "linux")]
+    Interfaces,
+    /// Read flow logs of Zeek or Suricata instead of packets.
+    Logs(Box<LogsFlags>),
     /// Check configuration and signatures, and say what is in force.
     Check(CheckFlags),
     /// List the monitored services, or say how a host name is classified.
@@ -79,6 +89,50 @@ pub struct ReplayFlags {
 
     #[command(flatten)]
     #[allow(missing_docs)] // its parts are documented, and clap would take this text for the command's
+    pub common: Common,
+
+    /// Worker threads, 1 to 64 [default: one per core]
+    ///
+    /// The records are the same for any number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: Option<u8>,
+}
+
+/// Flags of `egret logs`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Exit status:
+  0  ran
+  1  ran, there are alerts, and --fail-on-alert was given
+  2  could not run, or a file was unreadable (what could be read has been used)
+
+Single lines that cannot be used are counted, the first of each kind is quoted, and the exit status stays.
+
+Examples:
+  egret logs conn.log ssl.log dns.log
+  egret logs -c egret.toml -o findings /opt/zeek/logs/2026-01-*/
+  zstdcat eve.json.zst | egret logs -")]
+pub struct LogsFlags {
+    /// Logs of Zeek (conn, ssl, quic, http, dns, dhcp; TSV or JSON) or Suricata (EVE), plain, .gz or .zst; a directory; `-`
+    ///
+    /// All are read together, in the order of time. What a file is shows in its first lines.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+
+    /// Write flows, names and DNS answers again, not only what was found
+    #[arg(long)]
+    pub echo: bool,
+}
+
+/// Flags of all commands that run traffic through the detector.
+#[derive(Args, Debug)]
+pub struct Common {
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub policy: Policy,
 
     /// Directory for logs, created when it is not there [default: egret-out]
@@ -92,12 +146,6 @@ pub struct ReplayFlags {
     /// Networks at home [default: the private ranges, and what is learned]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,
-
-    /// Worker threads, 1 to 64 [default: one per core]
-    ///
-    /// The records are the same for any number.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub workers: Option<u8>,
 
     /// Seed of hashes and identities; the same seed gives the same records
     #[arg(long, value_name = "N")]

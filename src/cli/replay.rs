@@ -1,13 +1,13 @@
-//! `egret replay`: flags to a run, and its end to a summary and an exit code.
+//! `egret replay` and `egret logs`: flags to a run, and its end to a summary and an exit code.
 
-use super::flags::ReplayFlags;
+use super::flags::{Common, LogsFlags, ReplayFlags};
 use super::load::{Loaded, flag, load};
 use super::messages::{Exit, Stop, error, print, warning};
 use crate::config::Config;
 use crate::net::default_home;
 use crate::output::file::{self, IsHome, Outputs};
 use crate::output::{RunSummary, Severity, report};
-use crate::run::{self, Setup};
+use crate::run::{self, LogSetup, Setup};
 use crate::strict::Fault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr, stdout};
@@ -18,10 +18,27 @@ const MAX_WORKERS: usize = 64;
 
 /// `egret replay`.
 pub fn replay(flags: &ReplayFlags) -> Result<Exit, Stop> {
-    let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, config))?;
+    let workers = flags.workers.map_or_else(cores, usize::from);
+    run(&flags.common, workers, |setup, progress| run::replay(setup, &flags.files, progress))
+}
+
+/// `egret logs`.
+pub fn logs(flags: &LogsFlags) -> Result<Exit, Stop> {
+    run(&flags.common, 1, |setup, progress| {
+        run::logs(LogSetup { setup, echo: flags.echo }, &flags.files, progress)
+    })
+}
+
+/// Runs traffic through the detector and says what came of it.
+fn run(
+    flags: &Common,
+    workers: usize,
+    start: impl FnOnce(Setup, run::Progress<'_>) -> Result<RunSummary, run::Error>,
+) -> Result<Exit, Stop> {
+    let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, workers, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
-    let setup = setup(loaded)?;
+    let setup = setup(loaded, None)?;
     let bar = bar(flags.quiet);
     let mut progress = |read: u64, of: Option<u64>| {
         if let Some(bar) = &bar {
@@ -31,30 +48,40 @@ pub fn replay(flags: &ReplayFlags) -> Result<Exit, Stop> {
             bar.set_position(read);
         }
     };
-    let ended = run::replay(setup, &flags.files, &mut progress);
+    let ended = start(setup, &mut progress);
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
     let summary = ended.map_err(|error| Stop::Error(error.to_string()))?;
-    tell(flags, &summary)?;
+    tell(&summary, flags.quiet, flags.json)?;
+    Ok(exit(&summary, flags.fail_on_alert, low_counts))
+}
+
+/// How a run ended. `low_counts`: incidents of low severity are alerts too.
+pub(super) fn exit(summary: &RunSummary, fail_on_alert: bool, low_counts: bool) -> Exit {
     let alert = |severity| severity > Severity::Low || low_counts;
-    Ok(if !summary.faults.is_empty() {
+    if !summary.faults.is_empty() {
         Exit::Faulty
-    } else if flags.fail_on_alert && summary.incidents.iter().any(|i| alert(i.severity)) {
+    } else if fail_on_alert && summary.incidents.iter().any(|i| alert(i.severity)) {
         Exit::Alerts
     } else {
         Exit::Ran
-    })
+    }
 }
 
 /// The command's own flags, which win.
-fn apply(flags: &ReplayFlags, config: &mut Config) -> Result<(), Fault> {
+fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Fault> {
     if let Some(dir) = &flags.out {
         config.output.dir.clone_from(dir);
     }
     config.seed = flags.seed.unwrap_or(config.seed);
-    config.workers = flags.workers.map_or_else(cores, usize::from);
-    if let Some(list) = &flags.log {
+    config.workers = workers;
+    log_kinds(flags.log.as_deref(), config)
+}
+
+/// `--log`.
+pub(super) fn log_kinds(list: Option<&str>, config: &mut Config) -> Result<(), Fault> {
+    if let Some(list) = list {
         let kinds = file::kinds(list).map_err(|error| {
             let (what, cure) = error.split_once("; ").unwrap_or((&error, "see egret replay --help"));
             flag("--log", what.to_owned(), cure)
@@ -64,12 +91,12 @@ fn apply(flags: &ReplayFlags, config: &mut Config) -> Result<(), Fault> {
     Ok(())
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS))
 }
 
-/// Opens the outputs.
-fn setup(loaded: Loaded) -> Result<Setup, Stop> {
+/// Opens the outputs; `interface` stands in every record of a live run.
+pub(super) fn setup(loaded: Loaded, interface: Option<String>) -> Result<Setup, Stop> {
     let Loaded { config, catalogue, .. } = loaded;
     let home = config.home_net.clone().unwrap_or_else(default_home);
     let is_home: IsHome = Arc::new(move |ip| home.contains(ip));
@@ -84,11 +111,12 @@ fn setup(loaded: Loaded) -> Result<Setup, Stop> {
         sensor: Some(config.sensor.clone()),
         signatures_version: catalogue.version().to_owned(),
         is_home: Some(is_home),
+        interface,
         ..file::OutputConfig::default()
     });
     let outputs = outputs.map_err(|error| {
-        let dir = config.output.dir.display();
-        Stop::Error(format!("{dir}: cannot be written: {error}; give another directory with --out"))
+        // The error names the path.
+        Stop::Error(format!("{error}; logs cannot be written there, give another directory with --out"))
     })?;
     Ok(Setup { config, catalogue: Arc::new(catalogue), outputs })
 }
@@ -107,14 +135,17 @@ fn bar(quiet: bool) -> Option<ProgressBar> {
 }
 
 /// What was found, and what was wrong with the input.
-fn tell(flags: &ReplayFlags, summary: &RunSummary) -> Result<(), Stop> {
+pub(super) fn tell(summary: &RunSummary, quiet: bool, json: bool) -> Result<(), Stop> {
+    let read = summary.stats.front.frames + summary.stats.logs.as_ref().map_or(0, |logs| logs.lines);
+    let nothing_read = read == 0 && !summary.faults.is_empty();
     for fault in &summary.faults {
         // Where nothing at all could be read there is no run to warn about.
-        if summary.stats.front.frames == 0 { error(fault) } else { warning(fault) }
+        if nothing_read { error(fault) } else { warning(fault) }
     }
-    if flags.json {
+    summary.remarks.iter().for_each(warning);
+    if json {
         print(&format!("{}\n", report::json(summary).trim_end()))
-    } else if flags.quiet {
+    } else if quiet || nothing_read {
         Ok(())
     } else {
         print(&report::text(summary, stdout().is_terminal()))

@@ -20,8 +20,9 @@ struct Ip<'a> {
     rest_len: u32,
 }
 
-/// The packet, if the frame is an ordinary one.
-#[inline]
+/// The packet, if the frame is an ordinary one. Always inlined: a packet is written once, where it is wanted.
+#[allow(clippy::inline_always)]
+#[inline(always)]
 pub(super) fn packet<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
     let (eth, mut rest) = frame.bytes.split_first_chunk::<14>()?;
     let mut path = Path {
@@ -101,7 +102,8 @@ fn v6(bytes: &[u8], available: u32) -> Option<Ip<'_>> {
     })
 }
 
-#[inline]
+#[allow(clippy::inline_always)] // see `packet`
+#[inline(always)]
 fn transport<'a>(frame: &Frame<'a>, ip: Ip<'a>, path: Path) -> Option<Packet<'a>> {
     let (ports, _) = ip.rest.split_first_chunk::<4>()?;
     let src_port = u16::from_be_bytes([ports[0], ports[1]]);

@@ -260,15 +260,17 @@ pub enum Decoded<'a> {
 /// What a layer gives: the packet or fragment at the end of the walk, or why there is none.
 type Step<'a> = Result<Decoded<'a>, Skip>;
 
+/// The short cut for ordinary Ethernet frames; `None`: the frame takes the [`walk`].
+#[allow(clippy::inline_always)] // a packet is written once, where it is wanted
+#[inline(always)]
+pub fn lean<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+    if frame.link == LinkType::ETHERNET { lean::packet(frame) } else { None }
+}
+
 /// Decodes one frame.
 #[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
-    if frame.link == LinkType::ETHERNET
-        && let Some(packet) = lean::packet(frame)
-    {
-        return Decoded::Packet(packet);
-    }
-    walk(frame)
+    lean(frame).map_or_else(|| walk(frame), Decoded::Packet)
 }
 
 /// Decodes one frame layer by layer. The same as [`decode`], which tries the short cut first.

@@ -25,6 +25,11 @@ const NAMES_WANTED: usize = 5;
 /// Connections that they must have opened.
 const OPENED_WANTED: u32 = 20;
 
+/// Link addresses watched.
+const MAX_MACS: usize = 16_384;
+/// Addresses that a host may have; more stand behind a router.
+const MAX_BEHIND_MAC: usize = 8;
+
 /// A global prefix that may be home: its addresses open connections, and hardly any reach them.
 #[derive(Debug, Default)]
 struct Candidate {
@@ -39,6 +44,8 @@ pub struct Home {
     nets: Nets,
     learns: bool,
     candidates: Map<IpAddr, Candidate>,
+    /// Addresses seen behind a link address, while they are few.
+    macs: Map<[u8; 6], Vec<IpAddr>>,
     learned: Vec<Cidr>,
 }
 
@@ -50,6 +57,7 @@ impl Home {
             nets: given.unwrap_or_else(crate::net::default_home),
             learns,
             candidates: Map::default(),
+            macs: Map::default(),
             learned: Vec::new(),
         }
     }
@@ -99,6 +107,37 @@ impl Home {
         if !enough || candidate.accepted > candidate.opened / 20 {
             return false;
         }
+        self.adopt(prefix)
+    }
+
+    /// Learns from the link address of a flow's first frame. A home host that also opens connections from a global
+    /// IPv6 address has its /64 at home. A link address with more than [`MAX_BEHIND_MAC`] addresses is a router: it
+    /// proves nothing.
+    pub fn learn_mac(&mut self, ends: &Ends, mac: [u8; 6]) -> bool {
+        let ip = ends.originator;
+        if !self.learns || !is_global(ip) {
+            return false;
+        }
+        if self.macs.len() >= MAX_MACS && !self.macs.contains_key(&mac) {
+            return false;
+        }
+        let behind = self.macs.entry(mac).or_default();
+        if behind.len() > MAX_BEHIND_MAC {
+            return false;
+        }
+        if !behind.contains(&ip) {
+            behind.push(ip);
+        }
+        let few = behind.len() <= MAX_BEHIND_MAC;
+        let at_home = few && behind.iter().any(|ip| ip.is_ipv4() && self.nets.contains(*ip));
+        // Link-local and unique local addresses are at home already; an IPv4 host behind NAT has no global one.
+        if !at_home || ip.is_ipv4() || self.nets.contains(ip) {
+            return false;
+        }
+        prefix_of(ip).is_some_and(|prefix| self.adopt(prefix))
+    }
+
+    fn adopt(&mut self, prefix: IpAddr) -> bool {
         self.candidates.remove(&prefix);
         let bits = if prefix.is_ipv4() { 24 } else { 64 };
         let Some(cidr) = Cidr::new(prefix, bits) else { return false };
@@ -113,7 +152,7 @@ fn is_global(ip: IpAddr) -> bool {
 }
 
 /// The /24 or /64 of an address.
-fn prefix_of(ip: IpAddr) -> Option<IpAddr> {
+pub(super) fn prefix_of(ip: IpAddr) -> Option<IpAddr> {
     match ip {
         _ if !is_global(ip) => None,
         IpAddr::V4(a) => Some(IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() & !0xff))),
@@ -144,6 +183,20 @@ mod tests {
         assert_eq!(home.sides(&ends("10.0.0.1", "10.0.0.2"), false), Sides::Inside);
         assert_eq!(home.sides(&ends("10.0.0.1", "10.0.0.2"), true), Sides::Out(Direction::Up));
         assert_eq!(home.sides(&ends("9.9.9.9", "8.8.8.8"), true), Sides::Transit);
+    }
+
+    #[test]
+    fn the_ipv6_side_of_a_home_host_is_home_and_a_router_proves_nothing() {
+        let mut home = Home::new(None);
+        let (host, router) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 9]);
+        assert!(!home.learn_mac(&ends("10.0.0.5", "203.0.113.1"), host));
+        assert!(home.learn_mac(&ends("2001:db8:7::5", "2001:db8:99::1"), host));
+        assert!(home.contains("2001:db8:7::77".parse().expect("address")));
+        home.learn_mac(&ends("10.0.0.1", "203.0.113.1"), router);
+        for i in 0..20 {
+            home.learn_mac(&ends(&format!("198.51.100.{i}"), "10.0.0.1"), router);
+        }
+        assert!(!home.learn_mac(&ends("2001:db8:66::5", "2001:db8:7::1"), router));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod dns;
 pub mod home;
 pub mod identity;
 mod incidents;
+pub mod learn;
 pub mod pair;
 pub mod totals;
 pub mod upload_volume;
@@ -124,7 +125,18 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
+            Telling::Lease(_) => {}
         }
+    }
+
+    /// Time has passed without tellings.
+    pub fn idle(&mut self, now: Timestamp) {
+        self.close_idle_incidents(now);
+    }
+
+    /// Tellings came after the wait for them was over.
+    pub fn count_late(&mut self, tellings: u64) {
+        self.counters.late += tellings;
     }
 
     /// The end of the input: closes what is open.
@@ -161,6 +173,9 @@ impl Detector {
             ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
             ..Identity::default()
         };
+        if let Some((mac, _)) = path.mac {
+            self.home.learn_mac(&ends, mac);
+        }
         let known = self.classify(&ends, &mut identity, now);
         let sides = self.home.sides(&ends, known.is_some());
         identity.host = Self::host_of(&ends, sides, &path);

@@ -1,15 +1,17 @@
 //! Totals of a run for people: who sent how much where.
 
-use super::home::Sides;
+use super::home::{Sides, prefix_of};
 use super::{Map, by_side};
 use crate::observe::FlowSummary;
-use crate::output::{Identity, IncidentRecord, UploadLine};
+use crate::output::{Identity, IncidentRecord, OutsidePrefix, UploadLine};
 use crate::units::Both;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Rows kept; further (host, destination) pairs are summed in one row per host.
 const MAX_ROWS: usize = 65_536;
+/// Prefixes outside home that are summed.
+const MAX_PREFIXES: usize = 16_384;
 /// Incidents kept for the summary.
 const MAX_INCIDENTS: usize = 1_000;
 
@@ -17,6 +19,8 @@ const MAX_INCIDENTS: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct Totals {
     rows: Map<(IpAddr, What), Row>,
+    /// Prefixes outside home: bytes out, flows to monitored services.
+    prefixes: Map<IpAddr, (u64, u64)>,
     /// Flows home–outside, home–home, outside–outside.
     pub flows: (u64, u64, u64),
     /// Bytes of flows with a home side: out, in.
@@ -64,6 +68,7 @@ impl Totals {
             }
             Sides::Transit => {
                 self.flows.2 += 1;
+                self.transit(summary.ends.originator, bytes.up, identity.class.is_some());
                 return;
             }
         };
@@ -84,6 +89,32 @@ impl Totals {
         row.category = identity.class.as_ref().map(|c| c.category);
         row.bytes = (row.bytes.0.saturating_add(out), row.bytes.1.saturating_add(into));
         row.flows += 1;
+    }
+
+    /// Bytes that somebody sent who is not at home: by prefix, so that a missing home network can be named.
+    fn transit(&mut self, originator: IpAddr, out: u64, monitored: bool) {
+        let Some(prefix) = prefix_of(originator) else { return };
+        if self.prefixes.len() >= MAX_PREFIXES && !self.prefixes.contains_key(&prefix) {
+            return;
+        }
+        let sums = self.prefixes.entry(prefix).or_default();
+        sums.0 = sums.0.saturating_add(out);
+        sums.1 += u64::from(monitored);
+    }
+
+    /// The prefixes outside home that opened connections, those with flows to monitored services first.
+    pub fn outside_prefixes(&self, n: usize) -> Vec<OutsidePrefix> {
+        let row = |(ip, (out, monitored)): (&IpAddr, &(u64, u64))| OutsidePrefix {
+            prefix: format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
+            out: *out,
+            monitored_flows: *monitored,
+        };
+        let mut rows: Vec<OutsidePrefix> = self.prefixes.iter().map(row).collect();
+        rows.sort_by(|a, b| {
+            (b.monitored_flows, b.out).cmp(&(a.monitored_flows, a.out)).then_with(|| a.prefix.cmp(&b.prefix))
+        });
+        rows.truncate(n);
+        rows
     }
 
     /// Keeps the newest record of an incident.

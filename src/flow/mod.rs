@@ -7,5 +7,6 @@ pub mod key;
 pub mod prefetch;
 pub mod record;
 pub mod sequence;
+mod slab;
 pub mod starts;
 pub mod table;

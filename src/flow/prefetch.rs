@@ -13,3 +13,19 @@ pub fn prefetch<T>(place: &T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
 }
+
+/// Starts to load every line of `place`.
+#[inline]
+pub fn prefetch_whole<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = std::ptr::from_ref(place).cast::<i8>();
+        for line in (0..size_of::<T>()).step_by(64) {
+            // SAFETY: as above; every address lies within the referenced value.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line)) }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}

@@ -1,9 +1,10 @@
 //! The bounded table of flows: allocated at its bound, swept and evicted, never grown.
 
 use super::huge::HugePages;
-use super::key::{Key, Seeds};
-use super::prefetch::prefetch;
+use super::key::{Key, Seeds, Side};
+use super::prefetch::{prefetch, prefetch_whole};
 use super::record::{Cold, Flag, Flow, Hot, MAX_FLOWS};
+use super::slab::Slab;
 use crate::units::{Span, Timestamp};
 use hashbrown::HashTable;
 
@@ -27,8 +28,7 @@ impl Default for Timeouts {
 /// Flows of one address family.
 pub struct Table<K> {
     flows: HashTable<Flow<K>, HugePages>,
-    cold: Vec<Option<Box<Cold>>>,
-    free: Vec<u32>,
+    cold: Slab,
     seeds: Seeds,
     bound: usize,
     hand: usize,
@@ -41,8 +41,7 @@ impl<K: Key> Table<K> {
         // An eighth more than the bound leaves room for tombstones, so that erasing rarely costs a rehash.
         Self {
             flows: HashTable::with_capacity_in(bound + bound / 8, HugePages),
-            cold: Vec::new(),
-            free: Vec::new(),
+            cold: Slab::default(),
             seeds,
             bound,
             hand: 0,
@@ -80,6 +79,18 @@ impl<K: Key> Table<K> {
         });
     }
 
+    /// Begins to load the cold part of a flow whose packet will not take the short way. The hot part has been asked
+    /// for before.
+    #[inline]
+    pub fn prefetch_cold(&self, hash: u64, key: &K, side: Side) {
+        if let Some(flow) = self.flows.find(hash, |f| f.key == *key)
+            && !flow.hot.is_plain(side)
+            && let Some(cold) = self.cold.get(flow.hot.cold())
+        {
+            prefetch_whole(cold);
+        }
+    }
+
     /// The flow of a key.
     #[inline]
     pub fn find(&mut self, hash: u64, key: &K) -> Option<&mut Flow<K>> {
@@ -89,30 +100,22 @@ impl<K: Key> Table<K> {
     /// The flow of a key with its cold part.
     pub fn find_both(&mut self, hash: u64, key: &K) -> Option<(&mut Flow<K>, &mut Cold)> {
         let flow = self.flows.find_mut(hash, |f| f.key == *key)?;
-        let cold = self.cold.get_mut(flow.hot.cold() as usize)?.as_mut()?;
+        let cold = self.cold.get_mut(flow.hot.cold())?;
         Some((flow, cold))
     }
 
     /// Adds a flow that is not there yet. The caller has made room with [`Table::victim`].
     pub fn insert(&mut self, hash: u64, key: K, at: Timestamp, cold: Cold) {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.cold.push(None);
-            (self.cold.len() - 1) as u32
-        });
-        if let Some(place) = self.cold.get_mut(index as usize) {
-            *place = Some(Box::new(cold));
-        }
+        let index = self.cold.insert(cold);
         let seeds = self.seeds;
         self.flows.insert_unique(hash, Flow { key, hot: Hot::new(at, index) }, |f| f.key.hash(&seeds));
     }
 
     /// Takes a flow out.
-    pub fn remove(&mut self, key: &K) -> Option<(Flow<K>, Box<Cold>)> {
+    pub fn remove(&mut self, key: &K) -> Option<(Flow<K>, Cold)> {
         let hash = self.hash(key);
         let (flow, _) = self.flows.find_entry(hash, |f| f.key == *key).ok()?.remove();
-        let index = flow.hot.cold();
-        let cold = self.cold.get_mut(index as usize)?.take()?;
-        self.free.push(index);
+        let cold = self.cold.remove(flow.hot.cold())?;
         Some((flow, cold))
     }
 
@@ -130,14 +133,13 @@ impl<K: Key> Table<K> {
         for _ in 0..buckets {
             self.hand = (self.hand + 1) % buckets.max(1);
             let Some(flow) = self.flows.get_bucket(self.hand) else { continue };
-            let payload: u64 =
-                self.cold.get(flow.hot.cold() as usize).and_then(Option::as_ref).map_or(0, |c| {
-                    c.sides
-                        .iter()
-                        .zip(&flow.hot.sides)
-                        .map(|(s, h)| s.counts.payload + u64::from(h.payload))
-                        .sum()
-                });
+            let payload: u64 = self.cold.get(flow.hot.cold()).map_or(0, |c| {
+                c.sides
+                    .iter()
+                    .zip(&flow.hot.sides)
+                    .map(|(s, h)| s.counts.payload + u64::from(h.payload))
+                    .sum()
+            });
             let rank = if flow.hot.has(Flag::CLOSING) { 0 } else { 1 + u8::from(payload > 0) };
             if best.as_ref().is_none_or(|b| (rank, flow.hot.last) < (b.0, b.1)) {
                 best = Some((rank, flow.hot.last, flow.key));
@@ -153,7 +155,7 @@ impl<K: Key> Table<K> {
     /// Every flow with its cold part, in no particular order.
     pub fn each(&mut self, mut visit: impl FnMut(&mut Flow<K>, &mut Cold)) {
         for flow in &mut self.flows {
-            if let Some(cold) = self.cold.get_mut(flow.hot.cold() as usize).and_then(Option::as_mut) {
+            if let Some(cold) = self.cold.get_mut(flow.hot.cold()) {
                 visit(flow, cold);
             }
         }

@@ -143,17 +143,24 @@ pub static OURS: &[Field] = &[
     f("incident.evidence[].{value,contribution}", "number", "its value; its share of the score"),
     f("incident.capture.gap_bytes", "integer", "bytes among those out that were proven and never seen"),
     f("incident.capture.{midstream,one_way}", "boolean", "a flow of it was seen from the middle on, one way only"),
-    f("capture.{frames,bytes}", "integer", "stats: frames read, their bytes on the wire"),
-    f("capture.{kernel_drops,freezes}", "integer", "stats: frames dropped by the kernel, times the ring was full (live)"),
+    f("{,workers[].}capture.{frames,bytes}", "integer", "stats: frames read, their bytes on the wire"),
+    f("{,workers[].}capture.kernel_frames", "integer", "stats: frames that the kernel counted, those it dropped included (live)"),
+    f("{,workers[].}capture.{kernel_drops,freezes}", "integer", "stats: frames dropped by the kernel, times the ring was full (live)"),
+    f("{,workers[].}capture.handed", "integer", "stats: packets handed to the worker that they belong to (live)"),
+    f("{,workers[].}capture.misplaced", "integer", "stats: packets that could not be handed over, and may split a flow (live)"),
     f("{,workers[].}capture.duplicates", "integer", "stats: frames proven to be a span port's second copy"),
-    f("capture.{time_back,time_jump}", "integer", "stats: stamps that go back, jumps forward of more than 1 h believed"),
-    f("decode.decoded", "integer", "stats: frames that belong to a TCP or UDP packet; frames = decoded + skipped + fragments_held"),
-    f("decode.skipped.REASON", "integer", "stats: frames without one, by reason"),
-    f("decode.fragments_held", "integer", "stats: fragments whose first never came"),
+    f("{,workers[].}capture.{time_back,time_jump}", "integer", "stats: stamps that go back, jumps forward of more than 1 h believed"),
+    f("{,workers[].}decode.decoded", "integer", "stats: frames that belong to a TCP or UDP packet; frames = decoded + skipped + fragments_held"),
+    f("{,workers[].}decode.skipped.REASON", "integer", "stats: frames without one, by reason"),
+    f("{,workers[].}decode.fragments_held", "integer", "stats: fragments whose first never came"),
     f("{,workers[].}flows.{open,opened,closed,evicted,table}", "integer", "stats: flows open now, opened, closed, closed early for want of room; room"),
     f("{,workers[].}names.SOURCE", "integer", "stats: flows named, by source"),
     f("{,workers[].}names.given_up.REASON", "integer", "stats: flows given up by the parsers, by reason"),
-    f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, interim ones left out"),
+    f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, those left out under load"),
+    f("{,workers[].}tell.channel_max", "integer", "stats: most messages that waited for the detector at a time (live)"),
+    f("logs.{lines,bad}", "integer", "stats of `egret logs`: lines used, lines that could not be used"),
+    f("logs.{flows,named,dns,leases}", "integer", "stats of `egret logs`: connections, those with a name, DNS answers, leases told"),
+    f("logs.{late,hurried,unclaimed}", "integer", "stats of `egret logs`: told after their time, told early for want of room, names without a connection"),
     f("tell.late", "integer", "stats: tellings that came too late (live)"),
     f("detect.{pairs,pairs_evicted,incidents,alerts}", "integer", "stats: host and service pairs in memory, given up; incidents, alert records"),
     f("detect.names.SOURCE", "integer", "stats: flows named after DNS and addresses were asked"),
@@ -184,8 +191,9 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::super::file::{OutputConfig, Outputs};
-    use super::super::samples;
+    use super::super::{Record, samples};
     use super::*;
+    use crate::counters::{LogCounters, Stats, WorkerCounters};
     use crate::decode::Skip;
     use crate::parse::{GiveUp, NameSource};
     use serde_json::Value;
@@ -246,6 +254,9 @@ mod tests {
         for record in &samples::all() {
             outputs.write(record);
         }
+        let workers = vec![WorkerCounters::default()];
+        let logs = Stats { logs: Some(LogCounters::default()), workers, ..Stats::default() };
+        outputs.write(&Record::Stats(Box::new(logs), samples::at()));
         outputs.finish()?;
         let text = std::fs::read_to_string(dir.join("eve.json"))?;
         std::fs::remove_dir_all(dir)?;
@@ -267,7 +278,7 @@ mod tests {
         // One type per path, and few enough for any index.
         let paths: BTreeSet<_> = listed.iter().map(|(path, _)| path).collect();
         assert_eq!(paths.len(), listed.len());
-        let reasons = Skip::COUNT + 2 * GiveUp::COUNT + 3 * NameSource::COUNT;
+        let reasons = 2 * Skip::COUNT + 2 * GiveUp::COUNT + 3 * NameSource::COUNT;
         let ours = paths.iter().filter(|p| p.starts_with("egret.")).count() + reasons;
         assert!(ours <= 250, "{ours} leaves under egret");
         Ok(())

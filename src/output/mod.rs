@@ -278,6 +278,8 @@ pub struct RunSummary {
     pub home_bytes: Both<u64>,
     /// Flows by what they touch: home–outside, home–home, outside–outside.
     pub flows_by_side: (u64, u64, u64),
+    /// Prefixes that opened connections and are not at home, likeliest first.
+    pub outside_prefixes: Vec<OutsidePrefix>,
     /// Networks learned as home, ready to paste.
     pub learned_home: Vec<String>,
     /// Wall-clock seconds of the run.
@@ -286,6 +288,19 @@ pub struct RunSummary {
     pub files: Vec<std::path::PathBuf>,
     /// Input faults, one line each.
     pub faults: Vec<String>,
+    /// What people should know of single lines of the input, which is no fault of the whole.
+    pub remarks: Vec<String>,
+}
+
+/// A prefix that is not at home and opens connections.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutsidePrefix {
+    /// For example `198.51.100.0/24`.
+    pub prefix: String,
+    /// Bytes it sent.
+    pub out: u64,
+    /// Flows to monitored services among its connections.
+    pub monitored_flows: u64,
 }
 
 /// One line of the table of uploads.

@@ -228,6 +228,7 @@ pub(super) fn stats() -> Stats {
     stats.front.fragments_held = 2;
     stats.workers =
         vec![crate::counters::WorkerCounters { opened: 5, closed: 5, table: 64, ..Default::default() }];
+    stats.fronts = vec![stats.front.clone()];
     stats.detect.names.insert("sni", 4);
     stats
 }

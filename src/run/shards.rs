@@ -91,7 +91,7 @@ pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>)
         let workers = workers.map_err(|_| Error::Thread("worker"))?;
         let detector = detecting.join().map_err(|_| Error::Thread("detector"))?;
         let outputs = writing.join().map_err(|_| Error::Thread("writer"))?;
-        Ok(End { front, workers, detector, outputs: Some(outputs) })
+        Ok(End::of_packets(&front, workers, detector, outputs))
     })
 }
 

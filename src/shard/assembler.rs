@@ -192,12 +192,12 @@ impl Assembler {
     }
 
     /// X = A.
-    pub(super) fn to_x(&mut self) {
+    pub(super) fn x_of_a(&mut self) {
         self.put(MISC, 0);
     }
 
     /// A = X.
-    pub(super) fn from_x(&mut self) {
+    pub(super) fn a_of_x(&mut self) {
         self.put(MISC | 0x80, 0);
     }
 

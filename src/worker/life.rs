@@ -4,7 +4,6 @@ use super::{ACK, AnyKey, Context, SYN};
 use crate::decode::{Packet, Transport};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, ColdSide, Flag, Flow, Seen};
-use crate::flow::starts::Starts;
 use crate::flow::table::Table;
 use crate::observe::EndReason;
 use crate::units::{Span, Timestamp};
@@ -123,7 +122,7 @@ fn cold_of(side: Side, packet: &Packet<'_>) -> Cold {
         reported: packet.now,
         sides: [ColdSide::default(); 2],
         holes: [None, None],
-        starts: tcp.then(|| Box::new(Starts::default())),
+        starts: None,
         datagrams: None,
         datagrams_seen: 0,
         facts: None,

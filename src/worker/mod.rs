@@ -94,6 +94,8 @@ pub(crate) struct Context {
     holders: usize,
     /// Bytes of starts held.
     pool: usize,
+    /// Packets of the current chunk that needed the cold half of their flow.
+    long_ways: usize,
 }
 
 /// Flow tables of one shard and all that happens to them.
@@ -122,6 +124,7 @@ impl Worker {
                 soon: Vec::new(),
                 naming: VecDeque::new(),
                 holders: 0,
+                long_ways: 0,
                 pool: 0,
             },
             swept: Timestamp::MIN,
@@ -148,6 +151,11 @@ impl Worker {
                 };
                 self.hashes.push(hash);
             }
+            // When many of the last packets needed the cold halves, the next ones will: ask for those too.
+            if self.context.long_ways * 8 >= AHEAD {
+                self.prefetch_cold(chunk);
+            }
+            self.context.long_ways = 0;
             for (packet, &hash) in chunk.iter().zip(&self.hashes) {
                 match packet.pair {
                     Pair::V4 { src, dst } => {
@@ -164,6 +172,21 @@ impl Worker {
                 && let Some(last) = chunk.last()
             {
                 self.relieve_pool(last.now, last.ordinal);
+            }
+        }
+    }
+
+    fn prefetch_cold(&self, chunk: &[Packet<'_>]) {
+        for (packet, &hash) in chunk.iter().zip(&self.hashes) {
+            match packet.pair {
+                Pair::V4 { src, dst } => {
+                    let (key, side) = KeyV4::new(src, dst, packet);
+                    self.v4.prefetch_cold(hash, &key, side);
+                }
+                Pair::V6 { src, dst } => {
+                    let (key, side) = KeyV6::new(src, dst, packet);
+                    self.v6.prefetch_cold(hash, &key, side);
+                }
             }
         }
     }
@@ -271,6 +294,7 @@ fn packet_of<K: Key + Into<AnyKey>>(
     {
         return;
     }
+    context.long_ways += 1;
     context.packet(table, key, side, hash, packet);
 }
 

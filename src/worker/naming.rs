@@ -5,7 +5,7 @@ use crate::decode::Packet;
 use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow};
-use crate::flow::starts::{MAX_DOWN, MAX_UP, Start};
+use crate::flow::starts::{MAX_DOWN, MAX_UP, Start, Starts};
 use crate::flow::table::Table;
 use crate::observe::Telling;
 use crate::parse::{self, AppProto, Facts, Outcome, Talk};
@@ -24,6 +24,12 @@ impl Context {
         seq: u32,
         packet: &Packet<'_>,
     ) {
+        if cold.starts.is_none() {
+            if self.is_plainly_unknown(flow, cold, side, seq, packet) {
+                return;
+            }
+            cold.starts = Some(Box::new(begin(cold)));
+        }
         let Some(starts) = cold.starts.as_mut() else { return };
         let before = starts.sides[side.index()].held();
         let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
@@ -39,6 +45,38 @@ impl Context {
             let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
         }
+    }
+
+    /// Asks the parsers about the first segment where it lies: most of what no parser knows is told by it, and then
+    /// nothing has to be kept.
+    fn is_plainly_unknown<K: Key>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        side: Side,
+        seq: u32,
+        packet: &Packet<'_>,
+    ) -> bool {
+        let place = &cold.sides[side.index()];
+        if !place.anchored || place.base != seq || packet.payload.len() != packet.payload_len as usize {
+            return false;
+        }
+        let ends = flow.key.ends(cold.originator);
+        let from_originator = side == cold.originator;
+        let talk = Talk {
+            up: if from_originator { packet.payload } else { &[] },
+            down: if from_originator { &[] } else { packet.payload },
+            done: Both::default(),
+            transport: flow.key.transport(),
+            ports: Both { up: ends.originator_port, down: ends.responder_port },
+        };
+        let outcome = parse::parse(&talk);
+        if !matches!(outcome, Outcome::Nothing(_)) {
+            return false;
+        }
+        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        self.heard(flow, cold, outcome, packet.now, false, &mut turn);
+        true
     }
 
     /// Called when a flow ends: what the parsers make of what there is.
@@ -199,6 +237,17 @@ impl Context {
         cold.datagrams = None;
         flow.hot.set(Flag::NAMING, false);
     }
+}
+
+/// Empty starts that know where the data of each side begins, as far as a SYN told.
+fn begin(cold: &Cold) -> Starts {
+    let mut starts = Starts::default();
+    for (start, side) in starts.sides.iter_mut().zip(&cold.sides) {
+        if side.anchored {
+            start.anchor(side.base);
+        }
+    }
+    starts
 }
 
 /// Begins to follow TLS records: walks over what is there, so that the place after it is known.

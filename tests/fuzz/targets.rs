@@ -7,23 +7,23 @@
 mod common;
 mod files;
 mod frames;
-#[allow(dead_code, reason = "a part of it is used here")]
+mod logs;
 #[path = "../common/pcapwrite.rs"]
 mod pcapwrite;
 mod talks;
 mod texts;
 
 /// A parser under fire.
-pub struct Target {
+pub(crate) struct Target {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Runs it on any bytes.
-    pub run: fn(&[u8]),
+    pub(crate) run: fn(&[u8]),
     /// Good input to begin from.
-    pub seeds: fn() -> Vec<Vec<u8>>,
+    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
     /// How many runs cost as much as one of the slowest: the seeded driver multiplies by it.
     #[allow(dead_code, reason = "libFuzzer has its own")]
-    pub pace: u32,
+    pub(crate) pace: u32,
 }
 
 const fn target(name: &'static str, pace: u32, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> Target {
@@ -31,7 +31,7 @@ const fn target(name: &'static str, pace: u32, run: fn(&[u8]), seeds: fn() -> Ve
 }
 
 /// Every target.
-pub static TARGETS: &[Target] = &[
+pub(crate) static TARGETS: &[Target] = &[
     target("captures", 6, files::captures, files::capture_seeds),
     target("pipeline", 1, files::pipeline, files::capture_seeds),
     target("decode", 20, frames::decode, frames::decode_seeds),
@@ -43,6 +43,8 @@ pub static TARGETS: &[Target] = &[
     target("dns", 20, talks::dns, talks::dns_seeds),
     target("certificate", 20, talks::certificate, talks::certificate_seeds),
     target("gquic", 20, talks::gquic, talks::datagram_seeds),
+    target("zeek-lines", 20, logs::zeek, logs::zeek_seeds),
+    target("json-lines", 20, logs::json, logs::json_seeds),
     target("config", 4, texts::config, texts::config_seeds),
     target("settings", 10, texts::settings, texts::setting_seeds),
     target("signatures", 4, texts::signatures, texts::signature_seeds),

@@ -8,6 +8,7 @@ mod stats;
 mod tests;
 
 pub(super) use self::alert::is_alert;
+pub(super) use self::stats::logs;
 
 use super::file::{Files, OutputConfig};
 use super::json::Json;

@@ -2,7 +2,7 @@
 
 use super::super::file::OutputConfig;
 use super::super::json::Json;
-use crate::counters::{FrontCounters, Stats, WorkerCounters};
+use crate::counters::{FrontCounters, LogCounters, Stats, WorkerCounters};
 use crate::decode::Skip;
 use crate::parse::{GiveUp, NameSource};
 use crate::units::Timestamp;
@@ -16,7 +16,10 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
     j.object("egret", |j| {
         j.str("version", &config.version);
         j.str("signatures_version", &config.signatures_version);
-        front(j, &stats.front, total.duplicates);
+        match &stats.logs {
+            Some(counters) => j.object("logs", |j| logs(j, counters)),
+            None => front(j, &stats.front, &total),
+        }
         worker(j, &total);
         j.object("tell", |j| {
             tell(j, &total);
@@ -34,9 +37,12 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             j.uint("dropped", stats.dropped);
         });
         j.array("workers", |j| {
-            for w in &stats.workers {
+            for (i, w) in stats.workers.iter().enumerate() {
                 j.item(|j| {
-                    j.object("capture", |j| j.uint("duplicates", w.duplicates));
+                    match stats.fronts.get(i) {
+                        Some(f) => front(j, f, w),
+                        None => j.object("capture", |j| j.uint("duplicates", w.duplicates)),
+                    }
                     worker(j, w);
                     j.object("tell", |j| tell(j, w));
                 });
@@ -45,13 +51,29 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
     });
 }
 
-fn front(j: &mut Json<'_>, f: &FrontCounters, duplicates: u64) {
+/// Counters of logs that were read.
+pub(in super::super) fn logs(j: &mut Json<'_>, logs: &LogCounters) {
+    j.uint("lines", logs.lines);
+    j.uint("bad", logs.bad.iter().sum());
+    j.uint("flows", logs.held.flows);
+    j.uint("named", logs.held.named);
+    j.uint("dns", logs.held.dns);
+    j.uint("leases", logs.held.leases);
+    j.uint("late", logs.held.late);
+    j.uint("hurried", logs.held.hurried);
+    j.uint("unclaimed", logs.held.unclaimed);
+}
+
+fn front(j: &mut Json<'_>, f: &FrontCounters, w: &WorkerCounters) {
     j.object("capture", |j| {
         j.uint("frames", f.frames);
         j.uint("bytes", f.bytes);
+        j.uint("kernel_frames", f.kernel_frames);
         j.uint("kernel_drops", f.kernel_drops);
         j.uint("freezes", f.freezes);
-        j.uint("duplicates", duplicates);
+        j.uint("duplicates", w.duplicates);
+        j.uint("handed", w.handed);
+        j.uint("misplaced", w.misplaced);
         j.uint("time_back", f.time_back);
         j.uint("time_jump", f.time_jump);
     });
@@ -89,4 +111,5 @@ fn worker(j: &mut Json<'_>, w: &WorkerCounters) {
 fn tell(j: &mut Json<'_>, w: &WorkerCounters) {
     j.uint("told", w.told);
     j.uint("thinned", w.thinned);
+    j.uint("channel_max", w.channel_max);
 }

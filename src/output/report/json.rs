@@ -36,8 +36,11 @@ fn fill(j: &mut Json<'_>, summary: &RunSummary) {
             j.uint(reason.as_str(), n);
         }
     });
+    if let Some(logs) = &stats.logs {
+        j.object("logs", |j| super::super::eve::logs(j, logs));
+    }
     j.object("flows", |j| {
-        j.uint("opened", total.opened);
+        j.uint("opened", stats.logs.as_ref().map_or(total.opened, |logs| logs.held.flows));
         j.uint("evicted", total.evicted);
         j.uint("home_outside", summary.flows_by_side.0);
         j.uint("home_home", summary.flows_by_side.1);
@@ -57,6 +60,9 @@ fn fill(j: &mut Json<'_>, summary: &RunSummary) {
     j.uint("lines_dropped", stats.dropped);
     j.array("files", |j| summary.files.iter().for_each(|f| j.item_str(&f.to_string_lossy())));
     j.array("faults", |j| summary.faults.iter().for_each(|f| j.item_str(f)));
+    if stats.logs.is_some() {
+        j.array("remarks", |j| summary.remarks.iter().for_each(|f| j.item_str(f)));
+    }
 }
 
 fn finding(j: &mut Json<'_>, r: &IncidentRecord) {

@@ -11,7 +11,9 @@ pub use self::json::json;
 
 use super::stamp::Clock;
 use super::{IncidentRecord, RunSummary, Severity, ids};
+use crate::counters::LogCounters;
 use crate::decode::Skip;
+use crate::history::Bad;
 use crate::parse::{GiveUp, NameSource};
 use crate::units::{Bytes, Timestamp};
 use std::fmt::Write as _;
@@ -46,7 +48,12 @@ fn alerts(summary: &RunSummary) -> Vec<&IncidentRecord> {
 fn findings(page: &mut Page, summary: &RunSummary) {
     let alerts = alerts(summary);
     match alerts.len() {
-        0 if summary.stats.front.frames == 0 => page.heading("No packets in the input."),
+        0 if summary.stats.logs.as_ref().is_some_and(|l| l.lines == 0) => {
+            page.heading("No lines of logs in the input.");
+        }
+        0 if summary.stats.front.frames == 0 && summary.stats.logs.is_none() => {
+            page.heading("No packets in the input.");
+        }
         0 => page.heading("No findings."),
         1 => page.heading("1 finding"),
         n => page.heading(&format!("{n} findings")),
@@ -143,9 +150,26 @@ fn home(page: &mut Page, summary: &RunSummary) {
         page.paragraph(
             "  ",
             &format!(
-                "None of the {} has an end in it, and only what leaves home is an upload. Say what is home, for \
-                 example --home-net 203.0.113.0/24,2001:db8::/48.",
-                plural(transit, "flow")
+                "{}, none with an end in it, and only what leaves home is an upload. Say what is home, for example \
+                 --home-net {}.",
+                plural(transit, "flow"),
+                summary.outside_prefixes.first().map_or("203.0.113.0/24,2001:db8::/48", |p| &p.prefix)
+            ),
+        );
+        for p in &summary.outside_prefixes {
+            let flows = plural(p.monitored_flows, "flow");
+            let _ =
+                writeln!(page.text, "  {}  sent {}, {flows} to monitored services", p.prefix, Bytes(p.out));
+        }
+    } else if let Some(p) = summary.outside_prefixes.first().filter(|p| p.monitored_flows > 0) {
+        page.text.push('\n');
+        page.paragraph(
+            "  ",
+            &format!(
+                "{} is not at home, sent {} and opened {} to monitored services. If it is yours, add it to --home-net.",
+                p.prefix,
+                Bytes(p.out),
+                plural(p.monitored_flows, "flow")
             ),
         );
     }
@@ -203,15 +227,21 @@ fn totals(page: &mut Page, summary: &RunSummary) {
     page.text.push('\n');
     page.heading("Totals");
     if let Some((first, last)) = summary.span {
-        page.total("capture", &period(first, last));
+        page.total(if stats.logs.is_some() { "logs" } else { "capture" }, &period(first, last));
     }
-    page.total("packets", &packets(summary));
-    let skipped = Skip::ALL.iter().zip(front.skipped).map(|(s, n)| (s.as_str(), n));
-    page.total("skipped", &listed(skipped).unwrap_or_else(|| "none".into()));
+    match &stats.logs {
+        Some(logs) => page.total("lines", &lines(logs)),
+        None => {
+            page.total("packets", &packets(summary));
+            let skipped = Skip::ALL.iter().zip(front.skipped).map(|(s, n)| (s.as_str(), n));
+            page.total("skipped", &listed(skipped).unwrap_or_else(|| "none".into()));
+        }
+    }
     let (outside, inside, transit) = summary.flows_by_side;
     let sides = [("home to outside", outside), ("home to home", inside), ("outside to outside", transit)];
     let sides = listed(sides).map_or(String::new(), |l| format!(": {l}"));
-    page.total("flows", &format!("{}{sides}", grouped(total.opened)));
+    let flows = stats.logs.as_ref().map_or(total.opened, |logs| logs.held.flows);
+    page.total("flows", &format!("{}{sides}", grouped(flows)));
     page.total(
         "bytes",
         &format!("{} out of home, {} into it", Bytes(summary.home_bytes.up), Bytes(summary.home_bytes.down)),
@@ -234,6 +264,20 @@ fn totals(page: &mut Page, summary: &RunSummary) {
         let label = if i == 0 { "files" } else { "" };
         let _ = writeln!(page.text, "  {label:<9}{}", file.display());
     }
+}
+
+/// Lines of logs, and what was odd about them.
+fn lines(logs: &LogCounters) -> String {
+    let held = &logs.held;
+    let odd = [
+        ("told late", held.late),
+        ("told early for want of room", held.hurried),
+        ("names without a connection", held.unclaimed),
+    ];
+    let bad = Bad::ALL.iter().zip(logs.bad).map(|(bad, n)| (bad.as_str(), n));
+    let bad = listed(bad).map_or(String::new(), |bad| format!("; not usable: {bad}"));
+    let odd = listed(odd).map_or(String::new(), |odd| format!("; {odd}"));
+    format!("{} used{odd}{bad}", grouped(logs.lines))
 }
 
 fn packets(summary: &RunSummary) -> String {
@@ -265,6 +309,9 @@ fn rate(summary: &RunSummary) -> String {
     }
     let front = &summary.stats.front;
     let per_sec = |n: u64| (n as f64 / secs) as u64;
+    if let Some(logs) = &summary.stats.logs {
+        return format!("{secs:.2} s, {} lines/s", grouped(per_sec(logs.lines)));
+    }
     format!("{secs:.2} s, {} packets/s, {}/s", grouped(per_sec(front.frames)), Bytes(per_sec(front.bytes)))
 }
 

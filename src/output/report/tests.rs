@@ -24,10 +24,12 @@ fn summary() -> RunSummary {
         incidents: vec![low, samples::incident()],
         home_bytes: Both { up: 312_012_000, down: 95_200_000 },
         flows_by_side: (4, 1, 0),
+        outside_prefixes: vec![],
         learned_home: vec!["2001:db8:7::/48".into()],
         wall_secs: 0.25,
         files: vec!["egret-out/eve.json".into(), "egret-out/egret.json".into()],
         faults: vec!["a.pcap: byte 1234: record of 4 GB; the rest of the file was left out".into()],
+        remarks: vec![],
     }
 }
 

@@ -1,0 +1,242 @@
+//! `egret live` and `egret interfaces`.
+
+use super::flags::Policy;
+use super::load::{flag, load};
+use super::messages::{Exit, Stop, print, warning};
+use super::replay::{cores, exit, log_kinds, setup, tell};
+use crate::capture::live::{LiveConfig, Notice};
+use crate::capture::ring::{self, Interface, RingConfig};
+use crate::config::Config;
+use crate::net::Cidr;
+use crate::run::live::{self as run_live, Live};
+use crate::shard::Instruction;
+use crate::strict::Fault;
+use crate::units::{Bytes, Span};
+use clap::Args;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Bytes of a block of the ring. A frame is never larger than a block.
+const BLOCK: u32 = 1 << 20;
+
+/// Flags of `egret live`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Needs the right to open packet sockets: root, or once: sudo setcap cap_net_raw=ep PATH/TO/egret
+
+Exit status:
+  0  ran
+  1  ran, there are alerts, and --fail-on-alert was given
+  2  could not run
+
+Examples:
+  egret live -i eth1
+  egret live -i eth1 -i eth2 --workers 4 --ring 256MiB -o /var/log/egret
+  egret live -i eth1 --duration 10m --json")]
+pub struct LiveFlags {
+    /// Interface to capture from (repeatable); `egret interfaces` lists them
+    #[arg(short, long, required = true, value_name = "IFACE", value_delimiter = ',')]
+    pub interface: Vec<String>,
+
+    /// End after this time, for example 10m
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<Span>,
+
+    /// End after so many frames
+    #[arg(long, value_name = "N")]
+    pub packets: Option<u64>,
+
+    /// Keep only frames that this filter lets through: `N,code jt jf k,…` as `tcpdump -ddd` prints it
+    ///
+    /// A build with the feature `libpcap` takes expressions as well, for example "not port 22".
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
+
+    /// Memory in which frames wait, for each worker and interface
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub ring: Bytes,
+
+    /// Most bytes kept of a frame
+    #[arg(long, value_name = "SIZE", default_value = "256KiB")]
+    pub snap: Bytes,
+
+    /// Leave the interface as it is: only frames for this machine come, unless somebody else has asked for all
+    #[arg(long)]
+    pub no_promiscuous: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub policy: Policy,
+
+    /// Directory for logs, created when it is not there [default: egret-out]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Forms of logs: eve, zeek-tsv, zeek-json (comma list), or none [default: eve]
+    #[arg(long, value_name = "KINDS")]
+    pub log: Option<String>,
+
+    /// Networks at home [default: the private ranges, and what is learned]
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
+    pub home_net: Vec<Cidr>,
+
+    /// Worker threads, 1 to 64 [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: Option<u8>,
+
+    /// Exit with 1 when there are alerts
+    #[arg(long)]
+    pub fail_on_alert: bool,
+
+    /// No summary; warnings and errors still come
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Print the summary as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `egret live`.
+pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
+    let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, config))?;
+    loaded.warnings.iter().for_each(warning);
+    let low_counts = loaded.config.output.low_as_alert;
+    let filter = flags.bpf.as_deref().map(filter).transpose().map_err(Stop::Error)?.unwrap_or_default();
+    let stop = Arc::new(AtomicBool::new(false));
+    let live = Live {
+        capture: LiveConfig { interfaces: flags.interface.clone(), ring: ring_of(flags), filter },
+        duration: flags.duration.map(|d| Duration::from_nanos(d.nanos().unsigned_abs())),
+        packets: flags.packets,
+        stop: Arc::clone(&stop),
+        ..Live::default()
+    };
+    // Frames of several interfaces come together in one flow: its records cannot name one.
+    let interface = if let [one] = flags.interface.as_slice() { Some(one.clone()) } else { None };
+    let setup = setup(loaded, interface)?;
+    run_live::stop_on_signals(&stop).map_err(|error| Stop::Error(format!("signals: {error}")))?;
+    let mut hear = |notice: Notice| {
+        if notice != Notice::Ready {
+            warning(notice);
+        }
+    };
+    let summary = run_live::run(setup, &live, &mut hear).map_err(|error| Stop::Error(error.to_string()))?;
+    tell(&summary, flags.quiet, flags.json)?;
+    Ok(exit(&summary, flags.fail_on_alert, low_counts))
+}
+
+/// The command's own flags, which win.
+fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
+    if let Some(dir) = &flags.out {
+        config.output.dir.clone_from(dir);
+    }
+    config.workers = flags.workers.map_or_else(cores, usize::from);
+    let blocks = flags.ring.0 / u64::from(BLOCK);
+    if !(2..=16_384).contains(&blocks) {
+        let cure = "give from 2MiB to 16GiB for each worker and interface";
+        return Err(flag("--ring", format!("{} is no size for a ring", flags.ring), cure));
+    }
+    log_kinds(flags.log.as_deref(), config)
+}
+
+fn ring_of(flags: &LiveFlags) -> RingConfig {
+    RingConfig {
+        block_bytes: BLOCK,
+        blocks: (flags.ring.0 / u64::from(BLOCK)) as u32,
+        snap: u32::try_from(flags.snap.0).unwrap_or(u32::MAX).max(64),
+        promiscuous: !flags.no_promiscuous,
+        ..RingConfig::default()
+    }
+}
+
+/// A filter in numbers: how many instructions, then each as four numbers. What `tcpdump -ddd EXPR` prints, with
+/// commas or line breaks between.
+fn filter(text: &str) -> Result<Vec<Instruction>, String> {
+    let mut lines = text.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty());
+    let len = lines.next().and_then(|first| first.parse::<usize>().ok());
+    let program: Option<Vec<Instruction>> = lines.map(instruction).collect();
+    match (len, program) {
+        (Some(len), Some(program)) if len == program.len() && len > 0 => Ok(program),
+        _ => Err(format!(
+            "--bpf: this build has no compiler for expressions such as '{}'; give the output of: tcpdump -ddd \
+             EXPR | tr '\\n' ,",
+            crate::strict::shown(text)
+        )),
+    }
+}
+
+fn instruction(line: &str) -> Option<Instruction> {
+    let mut numbers = line.split_ascii_whitespace();
+    let code = numbers.next()?.parse().ok()?;
+    let jt = numbers.next()?.parse().ok()?;
+    let jf = numbers.next()?.parse().ok()?;
+    let k = numbers.next()?.parse().ok()?;
+    numbers.next().is_none().then_some(Instruction { code, jt, jf, k })
+}
+
+/// `egret interfaces`.
+pub fn interfaces() -> Result<Exit, Stop> {
+    let list = ring::interfaces().map_err(|error| Stop::Error(format!("interfaces: {error}")))?;
+    let mut text = String::new();
+    let width = list.iter().map(|i| i.name.len()).max().unwrap_or(0).max(9);
+    let _ = writeln!(text, "{:width$}  {:8}  {:10}  addresses", "interface", "state", "link type");
+    for interface in &list {
+        let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
+        let line = format!(
+            "{:width$}  {:8}  {:10}  {}",
+            interface.name,
+            state(interface),
+            link(interface),
+            addresses.join(", ")
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    match ring::may_open() {
+        Ok(()) => text.push_str("Packet capture is permitted.\n"),
+        Err(error) => {
+            let _ = writeln!(
+                text,
+                "Packet capture is not permitted ({error}): run as root, or once: sudo setcap cap_net_raw=ep \
+                 PATH/TO/egret"
+            );
+        }
+    }
+    print(&text)?;
+    Ok(Exit::Ran)
+}
+
+fn state(interface: &Interface) -> &'static str {
+    match (interface.up, interface.running) {
+        (false, _) => "down",
+        (true, false) => "no cable",
+        (true, true) => "up",
+    }
+}
+
+fn link(interface: &Interface) -> &'static str {
+    match interface.link().map(|link| link.0) {
+        Some(1) => "Ethernet",
+        Some(101) => "IP",
+        Some(105) => "802.11",
+        Some(127) => "radiotap",
+        _ => "not read",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_in_numbers_are_read_and_expressions_refused_with_a_cure() {
+        let program = filter("2,40 0 0 12,6 0 0 262144,").unwrap();
+        assert_eq!(program[0], Instruction { code: 40, jt: 0, jf: 0, k: 12 });
+        assert_eq!(program[1], Instruction { code: 6, jt: 0, jf: 0, k: 262_144 });
+        for bad in ["not port 22", "", "1", "2,6 0 0 0", "1,6 0 0", "1,6 0 0 0 0", "1,6 0 999 0"] {
+            assert!(filter(bad).unwrap_err().contains("tcpdump -ddd"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What is usual: state per (host, destination), per host and per service, and the evidence that comes of it.
+//!
+//! Plain calls with the time in them; the order of calls decides everything, the order of hash maps nothing.
+
+pub mod entry;
+pub mod evidence;
+pub mod host;
+pub mod kind;
+pub mod population;
+pub mod ring;
+
+use super::Map;
+use entry::{Entry, day_of};
+use evidence::{Scene, Values};
+use host::{Host, Part};
+use kind::Kind;
+use population::{Beginners, Population, RATIOS, ratio_bin};
+use std::sync::Arc;
+
+/// Services that peers are compared by.
+const MAX_PEER: usize = 128;
+/// A host tells something of its habits from this many services on.
+const PEER_HOSTS: u32 = 20;
+
+/// A destination.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name for people and keys.
+    pub key: Arc<str>,
+    /// Place of its population.
+    pub population: [Option<u32>; 2],
+    /// What kind it is.
+    pub kind: Kind,
+    /// When it was first seen.
+    pub first: i64,
+    /// Hosts that ever used it.
+    pub hosts: u32,
+    /// Who began of late.
+    pub beginners: Beginners,
+    service: Arc<str>,
+}
+
+/// Bytes of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved {
+    /// Place of the host.
+    pub host: u32,
+    /// Place of the destination.
+    pub target: u32,
+    /// When, in seconds.
+    pub secs: i64,
+    /// Bytes out and in.
+    pub bytes: (u64, u64),
+    /// Its connection has sent more than it fetched so far.
+    pub push: bool,
+    /// Its connection is new.
+    pub opened: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Learner {
+    hosts: Vec<Host>,
+    targets: Vec<Target>,
+    target_of: Map<Arc<str>, u32>,
+    populations: Vec<Population>,
+    population_of: Map<(Arc<str>, bool), u32>,
+    entries: Vec<Entry>,
+    entry_of: Map<(u32, u32), u32>,
+    /// Entries that were used today.
+    touched: Vec<u32>,
+    day: u32,
+    first: Option<i64>,
+    global_ratio: [f64; RATIOS],
+    /// How many hosts use both of two services, of [`MAX_PEER`] populations.
+    both: Vec<u32>,
+}
+
+impl Learner {
+    /// A new host.
+    pub fn add_host(&mut self, part: Part, secs: i64) -> u32 {
+        self.hosts.push(Host::new(part, secs));
+        self.hosts.len() as u32 - 1
+    }
+
+    /// The place of a destination. `service`: its population; `key`: itself.
+    pub fn target(&mut self, key: &str, service: &str, kind: Kind, secs: i64) -> u32 {
+        if let Some(place) = self.target_of.get(key) {
+            return *place;
+        }
+        let key: Arc<str> = Arc::from(key);
+        let place = self.targets.len() as u32;
+        self.target_of.insert(Arc::clone(&key), place);
+        self.targets.push(Target {
+            key,
+            population: [None; 2],
+            kind,
+            first: secs,
+            hosts: 0,
+            beginners: Beginners::default(),
+            service: Arc::from(service),
+        });
+        place
+    }
+
+    /// A destination.
+    pub fn target_at(&self, place: u32) -> &Target {
+        &self.targets[place as usize]
+    }
+
+    fn population(&mut self, target: u32, gateways: bool) -> u32 {
+        let t = &mut self.targets[target as usize];
+        let slot = &mut t.population[usize::from(gateways)];
+        if let Some(place) = *slot {
+            return place;
+        }
+        let key = (Arc::clone(&t.service), gateways);
+        let place = *self.population_of.entry(key).or_insert_with(|| {
+            self.populations.push(Population::new(t.kind, gateways));
+            self.populations.len() as u32 - 1
+        });
+        *slot = Some(place);
+        place
+    }
+
+    /// Books bytes. The evidence, when it is worth a look.
+    pub fn observe(&mut self, m: &Moved) -> Option<Values> {
+        let day = day_of(m.secs);
+        self.first.get_or_insert(m.secs);
+        if day > self.day {
+            self.end_day(day);
+        }
+        let gateway = self.hosts[m.host as usize].part.gateway;
+        let population = self.population(m.target, gateway);
+        let kind = self.targets[m.target as usize].kind;
+        let host = &mut self.hosts[m.host as usize];
+        host.roll(day);
+        if !matches!(kind, Kind::Noise) {
+            host.add(m.secs, m.bytes.0);
+            if m.opened && kind != Kind::Backup {
+                host.awake(m.secs);
+            }
+        }
+        let old = day >= host.first_day + 3;
+        if host.uses(population, day) {
+            let p = &mut self.populations[population as usize];
+            p.hosts += 1;
+            if old {
+                p.starts.0 += 1.0;
+            }
+            p.beginners.note(m.secs, m.host);
+        }
+        let id = self.entry(m);
+        let entry = &mut self.entries[id as usize];
+        if entry.today == 0 && entry.today_count == 0 {
+            self.touched.push(id);
+        }
+        entry.add(m.secs, m.bytes.0, m.bytes.1, m.push, u32::from(m.opened));
+        self.judge(id, population, m)
+    }
+
+    fn entry(&mut self, m: &Moved) -> u32 {
+        if let Some(id) = self.entry_of.get(&(m.host, m.target)) {
+            self.entries[*id as usize].roll(day_of(m.secs));
+            return *id;
+        }
+        let id = self.entries.len() as u32;
+        self.entry_of.insert((m.host, m.target), id);
+        self.entries.push(Entry::new(m.host, m.target, m.secs));
+        let target = &mut self.targets[m.target as usize];
+        target.hosts += 1;
+        target.beginners.note(m.secs, m.host);
+        id
+    }
+
+    fn judge(&mut self, id: u32, population: u32, m: &Moved) -> Option<Values> {
+        let entry = &self.entries[id as usize];
+        let target = &self.targets[m.target as usize];
+        let bytes = entry.day_bytes().0;
+        let floor = target.kind.floor();
+        let busy = entry.hour_count() >= 12;
+        if (bytes < floor && !busy) || bytes < 4_000 {
+            return None;
+        }
+        if bytes < entry.alert_at && entry.hour_count() < entry.alert_count {
+            return None;
+        }
+        let first = self.first.unwrap_or(m.secs);
+        let known_days = (m.secs - first) as f64 / 86_400.0;
+        let p = &self.populations[population as usize];
+        let own_beginners = matches!(target.kind, Kind::Unknown | Kind::Object);
+        let beginners = if own_beginners { &target.beginners } else { &p.beginners };
+        let scene = Scene {
+            entry,
+            host: &self.hosts[m.host as usize],
+            population: p,
+            global_ratio: &self.global_ratio,
+            host_id: m.host,
+            secs: m.secs,
+            known_days,
+            hosts: self.hosts.len() as u32,
+            target_hosts: target.hosts,
+            target_first: target.first,
+            beginners: beginners.recent(m.secs, m.host, known_days),
+            peer: self.peer(m.host, population),
+        };
+        let values = scene.values();
+        let surprise = scene.surprise(&values);
+        let entry = &mut self.entries[id as usize];
+        entry.alert_at = bytes + bytes / 10;
+        entry.alert_count = entry.hour_count() + entry.hour_count() / 8 + 1;
+        if surprise > 0.0 {
+            self.hosts[m.host as usize].surprised(m.target, m.secs, surprise);
+        }
+        Some(values)
+    }
+
+    /// How much rarer a service is among hosts that live like this one than among all, in powers of ten.
+    fn peer(&self, host: u32, population: u32) -> f64 {
+        let n = self.populations.len().min(MAX_PEER);
+        let t = population as usize;
+        let all = self.hosts.len() as f64;
+        if t >= n || self.both.len() < MAX_PEER * MAX_PEER || (self.hosts.len() as u32) < PEER_HOSTS {
+            return 0.0;
+        }
+        let users = f64::from(self.both[t * MAX_PEER + t]);
+        let mut uses = [false; MAX_PEER];
+        for u in &self.hosts[host as usize].uses {
+            if let Some(x) = uses.get_mut(u.population as usize) {
+                *x = u.days.0 < self.day;
+            }
+        }
+        let mut sum = 0.0;
+        for s in (0..n).filter(|s| *s != t) {
+            let with = f64::from(self.both[s * MAX_PEER + s]);
+            let share = with / all;
+            if !(0.03..0.97).contains(&share) {
+                continue;
+            }
+            let both = f64::from(self.both[t * MAX_PEER + s]);
+            let (yes, no) =
+                ((both + 3.0 * share) / (users + 3.0), (with - both + 3.0 * share) / (all - users + 3.0));
+            let (yes, no) = (yes.clamp(0.01, 0.99), no.clamp(0.01, 0.99));
+            sum += if uses[s] { (yes / no).ln() } else { ((1.0 - yes) / (1.0 - no)).ln() };
+        }
+        (-0.5 * sum / std::f64::consts::LN_10).clamp(-2.0, 2.0)
+    }
+
+    /// The day is over: what it brought becomes what is usual.
+    fn end_day(&mut self, day: u32) {
+        for id in std::mem::take(&mut self.touched) {
+            let entry = &mut self.entries[id as usize];
+            let bytes = entry.today;
+            let (count, hour) = (f64::from(entry.today_count), f64::from(entry.today_hour));
+            let (up, down) = entry.push_bytes();
+            let target = entry.target as usize;
+            let gateway = self.hosts[entry.host as usize].part.gateway;
+            if !entry.roll(day) {
+                continue;
+            }
+            let Some(population) = self.targets[target].population[usize::from(gateway)] else { continue };
+            let p = &mut self.populations[population as usize];
+            p.volume.add((bytes.max(1) as f64).log10());
+            p.counts.add((count + 1.0).log10());
+            p.hours.add((hour + 1.0).log10());
+            if up > 3_000_000 {
+                let bin = ratio_bin(up, down);
+                p.ratio[bin] += 1.0;
+                self.global_ratio[bin] += 1.0;
+            }
+        }
+        self.count_users(day);
+        self.day = day;
+    }
+
+    fn count_users(&mut self, day: u32) {
+        self.both.clear();
+        self.both.resize(MAX_PEER * MAX_PEER, 0);
+        let mut hosts = [0u32; 2];
+        for p in &mut self.populations {
+            p.hosts = 0;
+        }
+        for host in &self.hosts {
+            hosts[usize::from(host.part.gateway)] += 1;
+            let used: Vec<usize> = host
+                .uses
+                .iter()
+                .filter(|u| u.days.1 + ring::DAYS as u32 > day)
+                .map(|u| u.population as usize)
+                .collect();
+            for &a in &used {
+                self.populations[a].hosts += 1;
+                for &b in used.iter().filter(|b| **b < MAX_PEER && a < MAX_PEER) {
+                    self.both[a * MAX_PEER + b] += 1;
+                }
+            }
+        }
+        for p in &mut self.populations {
+            p.starts.1 += f64::from(hosts[usize::from(p.gateways)].saturating_sub(p.hosts));
+        }
+    }
+}
