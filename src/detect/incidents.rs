@@ -7,6 +7,7 @@ use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
 use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
 use crate::units::{Bytes, Span, Timestamp};
+use std::sync::Arc;
 
 /// Idle incidents are looked for this often.
 const CHECK_EVERY: Span = Span::from_secs(60);
@@ -36,6 +37,7 @@ impl Detector {
             let (ends, path, identity) = (open.ends, open.path, open.identity.clone());
             pair.incident =
                 Some(Box::new(Incident::open(id, now, severity, out, flow, ends, path, identity)));
+            pair.known = Some(Arc::clone(&known));
             self.open.push(key);
             self.counters.incidents += 1;
             Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
@@ -70,25 +72,24 @@ impl Detector {
     fn close_incident(&mut self, key: PairKey, now: Timestamp) {
         self.open.retain(|k| *k != key);
         let Some(pair) = self.pairs.get(&key) else { return };
-        let Some(incident) = &pair.incident else { return };
+        let (Some(incident), Some(known)) = (&pair.incident, pair.known.clone()) else { return };
         let severity = incident.severity;
-        let host = incident.identity.host.as_ref().map(|h| h.ip);
-        let known = incident.identity.name.clone().and_then(|name| self.namer.classify(&name, host));
-        if let Some(known) = known
-            && let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config)
-        {
+        if let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) {
             let due = Due { phase: Phase::Final, alert: false };
             self.write_incident(key, &known, threshold, severity, due, now);
         }
-        if let Some(pair) = self.pairs.get_mut(&key) {
-            pair.incident = None;
-            // What this incident has told does not open the next one.
-            let told = pair.window.out();
-            pair.window.withdraw(told);
-            pair.flows.clear();
-            pair.flows_total = 0;
-            pair.destinations.clear();
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        (pair.incident, pair.known) = (None, None);
+        // What this incident has told does not open the next one.
+        let told = pair.window.out();
+        pair.window.withdraw(told, 0);
+        for flow in pair.flows.drain(..) {
+            if let Some(open) = self.flows.get_mut(&flow.flow) {
+                open.alerted = true;
+            }
         }
+        pair.flows_total = 0;
+        pair.destinations.clear();
     }
 
     /// `monitored_services` names it, or names nothing at all.

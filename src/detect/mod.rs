@@ -57,6 +57,8 @@ struct OpenFlow {
     gap: u64,
     /// Where they were booked.
     pair: Option<PairKey>,
+    /// It was part of an incident that has ended since.
+    alerted: bool,
     midstream: bool,
     one_way: bool,
 }
@@ -221,7 +223,7 @@ impl Detector {
         if let Some(old) = open.pair.take()
             && let Some(pair) = self.pairs.get_mut(&old)
         {
-            pair.withdraw(flow, open.counted);
+            pair.withdraw(flow, open.counted, open.total.1);
         }
         open.counted = 0;
         let total = open.total;
@@ -236,7 +238,12 @@ impl Detector {
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
         open.at = (delta.first, delta.last);
-        let Sides::Out(direction) = open.sides else { return };
+        let direction = match open.sides {
+            Sides::Out(direction) => direction,
+            // A name that makes the responder outside may still come: its bytes must not be lost until then.
+            Sides::Inside => Direction::Up,
+            Sides::Transit => return,
+        };
         let (out, into) = match direction {
             Direction::Up => (delta.bytes.up, delta.bytes.down),
             Direction::Down => (delta.bytes.down, delta.bytes.up),
@@ -326,7 +333,8 @@ impl Detector {
         if identity.host.is_none() {
             identity.host = Self::host_of(&summary.ends, open.sides, &summary.path);
         }
-        let alerted = open.pair.and_then(|key| self.pairs.get(&key)).is_some_and(|p| p.has_alerted(flow));
+        let pair = open.pair.and_then(|key| self.pairs.get(&key));
+        let alerted = open.alerted || (open.counted > 0 && pair.is_some_and(|p| p.incident.is_some()));
         if ended {
             if let Some(source) = identity.source {
                 *self.counters.names.entry(source.as_str()).or_default() += 1;
@@ -368,6 +376,7 @@ impl OpenFlow {
             counted: 0,
             gap: 0,
             pair: None,
+            alerted: false,
             midstream: false,
             one_way: false,
         }

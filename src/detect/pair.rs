@@ -1,5 +1,6 @@
 //! What one host sent to one service: the trailing window, and who contributed.
 
+use super::identity::Known;
 use super::window::Window;
 use crate::incident::Incident;
 use crate::observe::{Ends, FlowId};
@@ -46,6 +47,8 @@ pub struct Pair {
     pub one_way: bool,
     /// The incident that is open.
     pub incident: Option<Box<Incident>>,
+    /// What is known of the service, from the flow that opened the incident.
+    pub known: Option<Arc<Known>>,
 }
 
 /// Bytes of one flow that count for a pair.
@@ -84,6 +87,7 @@ impl Pair {
             midstream: false,
             one_way: false,
             incident: None,
+            known: None,
         }
     }
 
@@ -145,14 +149,21 @@ impl Pair {
     }
 
     /// Takes back what a flow had booked here before its real name was known.
-    pub fn withdraw(&mut self, flow: FlowId, out: u64) {
-        self.window.withdraw(out);
-        self.flows.retain(|f| f.flow != flow);
+    pub fn withdraw(&mut self, flow: FlowId, out: u64, into: u64) {
+        self.window.withdraw(out, into);
+        if out == 0 {
+            return;
+        }
         self.flows_total = self.flows_total.saturating_sub(1);
-    }
-
-    /// The flow is among the contributors of an open incident.
-    pub fn has_alerted(&self, flow: FlowId) -> bool {
-        self.incident.is_some() && self.flows.iter().any(|f| f.flow == flow)
+        if let Some(at) = self.flows.iter().position(|f| f.flow == flow) {
+            let name = self.flows.swap_remove(at).name;
+            for (_, bytes) in self.destinations.iter_mut().filter(|(n, _)| Some(n) == name.as_ref()) {
+                *bytes = bytes.saturating_sub(out);
+            }
+            self.destinations.retain(|(_, bytes)| *bytes > 0);
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.shrink(out);
+        }
     }
 }
