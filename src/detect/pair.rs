@@ -44,6 +44,8 @@ pub struct Pair {
     pub midstream: bool,
     /// A contributing flow was seen one way only.
     pub one_way: bool,
+    /// When bytes were booked last.
+    pub touched: Timestamp,
     /// The incident that is open.
     pub incident: Option<Box<Incident>>,
 }
@@ -83,6 +85,7 @@ impl Pair {
             gap: 0,
             midstream: false,
             one_way: false,
+            touched: now,
             incident: None,
         }
     }
@@ -91,6 +94,7 @@ impl Pair {
     pub fn add(&mut self, part: &Contribution<'_>, now: Timestamp, window: Span) {
         self.window.advance(now, window);
         self.window.add(part.out, part.into);
+        self.touched = now;
         if part.out == 0 {
             return;
         }
@@ -149,6 +153,14 @@ impl Pair {
         self.window.withdraw(out);
         self.flows.retain(|f| f.flow != flow);
         self.flows_total = self.flows_total.saturating_sub(1);
+    }
+
+    /// Contributing flows and destinations, the largest first.
+    pub fn listed(&self) -> (Vec<IncidentFlow>, Vec<(Arc<str>, u64)>) {
+        let (mut flows, mut destinations) = (self.flows.clone(), self.destinations.clone());
+        flows.sort_by(|a, b| b.up_bytes.cmp(&a.up_bytes).then(a.flow.cmp(&b.flow)));
+        destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        (flows, destinations)
     }
 
     /// The flow is among the contributors of an open incident.
