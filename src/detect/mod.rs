@@ -3,17 +3,22 @@
 //! It names a flow (its own name first), classifies the name, books the flow's bytes to the pair of home host and
 //! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
 
+mod baseline;
+mod cases;
 pub mod dns;
 pub mod home;
 pub mod identity;
 mod incidents;
+pub mod lanes;
 pub mod learn;
 pub mod pair;
+pub mod roster;
+pub mod rules;
 pub mod totals;
 pub mod upload_volume;
 pub mod window;
 
-use crate::config::DetectConfig;
+use crate::config::{DetectConfig, SiteFacts};
 use crate::counters::DetectCounters;
 use crate::decode::Path;
 use crate::net::Nets;
@@ -61,6 +66,13 @@ struct OpenFlow {
     alerted: bool,
     midstream: bool,
     one_way: bool,
+    /// Host and destination as they are learned.
+    place: Option<(u32, u32)>,
+    /// Bytes of it have been learned.
+    began: bool,
+    /// The name of its destination, its own or what the address goes by, and the service of that.
+    inferred: Option<Arc<str>>,
+    inferred_known: Option<Arc<Known>>,
 }
 
 /// See the module.
@@ -80,6 +92,7 @@ pub struct Detector {
     totals: Totals,
     counters: DetectCounters,
     records: Vec<Record>,
+    base: baseline::Baselines,
 }
 
 impl Detector {
@@ -105,7 +118,14 @@ impl Detector {
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
+            base: baseline::Baselines::default(),
         }
+    }
+
+    /// What the site says of its hosts.
+    pub fn with_site(mut self, facts: SiteFacts, assets: roster::Assets) -> Self {
+        self.base.roster = roster::Roster::new(facts, assets);
+        self
     }
 
     /// Takes one telling. Records come out of [`Detector::take_records`].
@@ -125,7 +145,7 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
-            Telling::Lease(_) => {}
+            Telling::Lease(lease) => self.base.roster.lease(lease.ip, lease.mac),
         }
     }
 
@@ -184,9 +204,15 @@ impl Detector {
         }
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
-        (open.ends, open.identity, open.known, open.sides, open.path) = (ends, identity, known, sides, path);
+        let renamed = open.identity.name != identity.name;
+        (open.ends, open.identity, open.known, open.sides, open.path) =
+            (ends, identity.clone(), known, sides, path);
         if moved {
             self.rebook(flow, now);
+        }
+        self.note_name(&identity, flow);
+        if renamed {
+            self.relearn(flow, now);
         }
     }
 
@@ -244,6 +270,10 @@ impl Detector {
             Sides::Inside => Direction::Up,
             Sides::Transit => return,
         };
+        if open.sides == Sides::Inside {
+            self.moved_inside(delta, now);
+        }
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         let (out, into) = match direction {
             Direction::Up => (delta.bytes.up, delta.bytes.down),
             Direction::Down => (delta.bytes.down, delta.bytes.up),
@@ -252,6 +282,7 @@ impl Detector {
         let new_gap = gap.saturating_sub(open.gap);
         open.gap = open.gap.max(gap);
         self.book(delta.flow, (out, into), into, new_gap, now);
+        self.learn(delta.flow, (out, into), new_gap, now);
     }
 
     /// A flow that the parsers have said nothing of.
@@ -379,6 +410,10 @@ impl OpenFlow {
             alerted: false,
             midstream: false,
             one_way: false,
+            place: None,
+            began: false,
+            inferred: None,
+            inferred_known: None,
         }
     }
 

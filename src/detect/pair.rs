@@ -45,6 +45,8 @@ pub struct Pair {
     pub midstream: bool,
     /// A contributing flow was seen one way only.
     pub one_way: bool,
+    /// When bytes were booked last.
+    pub touched: Timestamp,
     /// The incident that is open.
     pub incident: Option<Box<Incident>>,
     /// What is known of the service, from the flow that opened the incident.
@@ -86,6 +88,7 @@ impl Pair {
             gap: 0,
             midstream: false,
             one_way: false,
+            touched: now,
             incident: None,
             known: None,
         }
@@ -95,6 +98,7 @@ impl Pair {
     pub fn add(&mut self, part: &Contribution<'_>, now: Timestamp, window: Span) {
         self.window.advance(now, window);
         self.window.add(part.out, part.into);
+        self.touched = now;
         if part.out == 0 {
             return;
         }
@@ -165,5 +169,13 @@ impl Pair {
         if let Some(incident) = &mut self.incident {
             incident.shrink(out);
         }
+    }
+
+    /// Contributing flows and destinations, the largest first.
+    pub fn listed(&self) -> (Vec<IncidentFlow>, Vec<(Arc<str>, u64)>) {
+        let (mut flows, mut destinations) = (self.flows.clone(), self.destinations.clone());
+        flows.sort_by(|a, b| b.up_bytes.cmp(&a.up_bytes).then(a.flow.cmp(&b.flow)));
+        destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        (flows, destinations)
     }
 }
