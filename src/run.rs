@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
 use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
+use crate::detect::roster::Assets;
 use crate::front::{Front, Sink};
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
@@ -81,9 +82,16 @@ impl Setup {
         }
     }
 
+    /// The asset list. That it can be read was seen when the configuration was loaded.
+    fn assets(&self) -> Assets {
+        self.config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
+    }
+
     fn detector(&self) -> Detector {
         let c = &self.config;
-        Detector::new(c.detect.clone(), &c.sensor, c.seed, c.home_net.clone(), Arc::clone(&self.catalogue))
+        let home = c.home_net.clone();
+        Detector::new(c.detect.clone(), &c.sensor, c.seed, home, Arc::clone(&self.catalogue))
+            .with_site(c.facts.clone(), self.assets())
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
     }
 }

@@ -7,6 +7,7 @@ use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
 use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
 use crate::units::{Bytes, Span, Timestamp};
+use std::sync::Arc;
 
 /// Idle incidents are looked for this often.
 const CHECK_EVERY: Span = Span::from_secs(60);
@@ -14,6 +15,10 @@ const CHECK_EVERY: Span = Span::from_secs(60);
 impl Detector {
     /// A pair has grown by bytes of `flow`.
     pub(super) fn judge(&mut self, key: PairKey, flow: FlowId, now: Timestamp) {
+        // Once the site has been learned, what is usual decides; volume alone would spend the budget.
+        if self.is_learned(now) {
+            return;
+        }
         let Some(open) = self.flows.get(&flow) else { return };
         let Some(known) = open.known.clone() else { return };
         let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) else {
@@ -36,6 +41,7 @@ impl Detector {
             let (ends, path, identity) = (open.ends, open.path, open.identity.clone());
             pair.incident =
                 Some(Box::new(Incident::open(id, now, severity, out, flow, ends, path, identity)));
+            pair.known = Some(Arc::clone(&known));
             self.open.push(key);
             self.counters.incidents += 1;
             Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
@@ -47,10 +53,14 @@ impl Detector {
 
     /// Closes incidents whose hosts have been quiet.
     pub(super) fn close_idle_incidents(&mut self, now: Timestamp) {
-        if self.open.is_empty() || now.since(self.checked) < CHECK_EVERY {
+        if (self.open.is_empty() && self.base.cases.is_empty()) || now.since(self.checked) < CHECK_EVERY {
             return;
         }
+        if self.checked.secs().div_euclid(3_600) != now.secs().div_euclid(3_600) {
+            self.forget_cases(now);
+        }
         self.checked = now;
+        self.close_cases(now, false);
         let idle = self.config.incident_idle;
         let is_over = |p: &Pair| p.incident.as_ref().is_none_or(|incident| incident.is_over(now, idle));
         let over: Vec<PairKey> =
@@ -65,31 +75,31 @@ impl Detector {
         for key in self.open.clone() {
             self.close_incident(key, now);
         }
+        self.close_cases(now, true);
     }
 
     fn close_incident(&mut self, key: PairKey, now: Timestamp) {
         self.open.retain(|k| *k != key);
         let Some(pair) = self.pairs.get(&key) else { return };
-        let Some(incident) = &pair.incident else { return };
+        let (Some(incident), Some(known)) = (&pair.incident, pair.known.clone()) else { return };
         let severity = incident.severity;
-        let host = incident.identity.host.as_ref().map(|h| h.ip);
-        let known = incident.identity.name.clone().and_then(|name| self.namer.classify(&name, host));
-        if let Some(known) = known
-            && let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config)
-        {
+        if let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) {
             let due = Due { phase: Phase::Final, alert: false };
             self.write_incident(key, &known, threshold, severity, due, now);
         }
-        if let Some(pair) = self.pairs.get_mut(&key) {
-            pair.incident = None;
-            // What this incident has told does not open the next one.
-            let told = pair.window.out();
-            pair.window.withdraw(told);
-            pair.flows.clear();
-            pair.flows_total = 0;
-            pair.destinations.clear();
-            pair.signs.clear();
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        (pair.incident, pair.known) = (None, None);
+        // What this incident has told does not open the next one.
+        let told = pair.window.out();
+        pair.window.withdraw(told, 0);
+        for flow in pair.flows.drain(..) {
+            if let Some(open) = self.flows.get_mut(&flow.flow) {
+                open.alerted = true;
+            }
         }
+        pair.flows_total = 0;
+        pair.destinations.clear();
+        pair.signs.clear();
     }
 
     /// `monitored_services` names it, or names nothing at all.
@@ -131,10 +141,7 @@ impl Detector {
         let fallback = Pair::new(now, self.config.time_window);
         let pair = self.pairs.get(&key).unwrap_or(&fallback);
         let (out, into) = (pair.window.out(), pair.window.inward());
-        let mut flows = pair.flows.clone();
-        flows.sort_by(|a, b| b.up_bytes.cmp(&a.up_bytes).then(a.flow.cmp(&b.flow)));
-        let mut destinations = pair.destinations.clone();
-        destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let (flows, destinations) = pair.listed();
         let mut evidence = upload_volume::evidence(known, out, into, threshold, &self.config);
         evidence.push(visibility(pair));
         evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
@@ -196,7 +203,7 @@ fn sentence(key: PairKey, known: &Known, incident: &Incident, pair: &Pair, thres
 }
 
 /// How much of it was really seen.
-fn visibility(pair: &Pair) -> Evidence {
+pub(super) fn visibility(pair: &Pair) -> Evidence {
     let mut parts = Vec::new();
     if pair.gap > 0 {
         parts.push(format!("{} proven by sequence numbers, not seen", Bytes(pair.gap)));

@@ -4,20 +4,25 @@
 //! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
 
 pub mod agents;
+mod baseline;
+mod cases;
 pub mod dns;
 pub mod home;
 pub mod hosts;
 pub mod identity;
 mod incidents;
+pub mod lanes;
 pub mod learn;
 mod naming;
 pub mod pair;
 pub mod resembles;
+pub mod roster;
+pub mod rules;
 pub mod totals;
 pub mod upload_volume;
 pub mod window;
 
-use crate::config::DetectConfig;
+use crate::config::{DetectConfig, SiteFacts};
 use crate::counters::DetectCounters;
 use crate::decode::Path;
 use crate::net::Nets;
@@ -63,8 +68,17 @@ struct OpenFlow {
     gap: u64,
     /// Where they were booked.
     pair: Option<PairKey>,
+    /// It was part of an incident that has ended since.
+    alerted: bool,
     midstream: bool,
     one_way: bool,
+    /// Host and destination as they are learned.
+    place: Option<(u32, u32)>,
+    /// Bytes of it have been learned.
+    began: bool,
+    /// The name of its destination, its own or what the address goes by, and the service of that.
+    inferred: Option<Arc<str>>,
+    inferred_known: Option<Arc<Known>>,
 }
 
 /// See the module.
@@ -85,6 +99,7 @@ pub struct Detector {
     totals: Totals,
     counters: DetectCounters,
     records: Vec<Record>,
+    base: baseline::Baselines,
 }
 
 impl Detector {
@@ -111,7 +126,14 @@ impl Detector {
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
+            base: baseline::Baselines::default(),
         }
+    }
+
+    /// What the site says of its hosts.
+    pub fn with_site(mut self, facts: SiteFacts, assets: roster::Assets) -> Self {
+        self.base.roster = roster::Roster::new(facts, assets);
+        self
     }
 
     /// Takes one telling. Records come out of [`Detector::take_records`].
@@ -131,7 +153,12 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
-            Telling::Lease(lease) => self.memory.hosts.learn(&lease),
+            Telling::Lease(lease) => {
+                self.memory.hosts.learn(&lease);
+                if !lease.ip.is_unspecified() {
+                    self.base.roster.lease(lease.ip, lease.mac);
+                }
+            }
         }
     }
 
@@ -187,10 +214,16 @@ impl Detector {
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         let moved = moved || open.client != client.originator;
-        (open.ends, open.identity, open.known, open.sides, open.path) = (ends, identity, known, sides, path);
+        let renamed = open.identity.name != identity.name;
+        (open.ends, open.identity, open.known, open.sides, open.path) =
+            (ends, identity.clone(), known, sides, path);
         open.client = client.originator;
         if moved {
             self.rebook(flow, now);
+        }
+        self.note_name(&identity, flow);
+        if renamed {
+            self.relearn(flow, now);
         }
     }
 
@@ -200,7 +233,7 @@ impl Detector {
         if let Some(old) = open.pair.take()
             && let Some(pair) = self.pairs.get_mut(&old)
         {
-            pair.withdraw(flow, open.counted);
+            pair.withdraw(flow, open.counted, open.total.1);
         }
         open.counted = 0;
         let total = open.total;
@@ -215,7 +248,16 @@ impl Detector {
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
         open.at = (delta.first, delta.last);
-        let Sides::Out(direction) = open.sides else { return };
+        let direction = match open.sides {
+            Sides::Out(direction) => direction,
+            // A name that makes the responder outside may still come: its bytes must not be lost until then.
+            Sides::Inside => Direction::Up,
+            Sides::Transit => return,
+        };
+        if open.sides == Sides::Inside {
+            self.moved_inside(delta, now);
+        }
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         let (out, into) = match direction {
             Direction::Up => (delta.bytes.up, delta.bytes.down),
             Direction::Down => (delta.bytes.down, delta.bytes.up),
@@ -224,6 +266,7 @@ impl Detector {
         let new_gap = gap.saturating_sub(open.gap);
         open.gap = open.gap.max(gap);
         self.book(delta.flow, (out, into), into, new_gap, now);
+        self.learn(delta.flow, (out, into), new_gap, now);
     }
 
     /// A flow that the parsers have said nothing of.
@@ -305,7 +348,8 @@ impl Detector {
         if identity.host.is_none() {
             identity.host = self.host_of(&summary.ends, open.sides, &summary.path, now);
         }
-        let alerted = open.pair.and_then(|key| self.pairs.get(&key)).is_some_and(|p| p.has_alerted(flow));
+        let pair = open.pair.and_then(|key| self.pairs.get(&key));
+        let alerted = open.alerted || (open.counted > 0 && pair.is_some_and(|p| p.incident.is_some()));
         if ended {
             if let Some(source) = identity.source {
                 *self.counters.names.entry(source.as_str()).or_default() += 1;
@@ -353,8 +397,13 @@ impl OpenFlow {
             counted: 0,
             gap: 0,
             pair: None,
+            alerted: false,
             midstream: false,
             one_way: false,
+            place: None,
+            began: false,
+            inferred: None,
+            inferred_known: None,
         }
     }
 

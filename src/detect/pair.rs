@@ -1,5 +1,6 @@
 //! What one host sent to one service: the trailing window, and who contributed.
 
+use super::identity::Known;
 use super::window::Window;
 use crate::incident::Incident;
 use crate::observe::{Ends, FlowId};
@@ -46,8 +47,12 @@ pub struct Pair {
     pub one_way: bool,
     /// What was odd about the names of contributing flows; one of a kind.
     pub signs: Vec<Sign>,
+    /// When bytes were booked last.
+    pub touched: Timestamp,
     /// The incident that is open.
     pub incident: Option<Box<Incident>>,
+    /// What is known of the service, from the flow that opened the incident.
+    pub known: Option<Arc<Known>>,
 }
 
 /// Bytes of one flow that count for a pair.
@@ -86,7 +91,9 @@ impl Pair {
             midstream: false,
             one_way: false,
             signs: Vec::new(),
+            touched: now,
             incident: None,
+            known: None,
         }
     }
 
@@ -94,6 +101,7 @@ impl Pair {
     pub fn add(&mut self, part: &Contribution<'_>, now: Timestamp, window: Span) {
         self.window.advance(now, window);
         self.window.add(part.out, part.into);
+        self.touched = now;
         if part.out == 0 {
             return;
         }
@@ -151,14 +159,29 @@ impl Pair {
     }
 
     /// Takes back what a flow had booked here before its real name was known.
-    pub fn withdraw(&mut self, flow: FlowId, out: u64) {
-        self.window.withdraw(out);
-        self.flows.retain(|f| f.flow != flow);
+    pub fn withdraw(&mut self, flow: FlowId, out: u64, into: u64) {
+        self.window.withdraw(out, into);
+        if out == 0 {
+            return;
+        }
         self.flows_total = self.flows_total.saturating_sub(1);
+        if let Some(at) = self.flows.iter().position(|f| f.flow == flow) {
+            let name = self.flows.swap_remove(at).name;
+            for (_, bytes) in self.destinations.iter_mut().filter(|(n, _)| Some(n) == name.as_ref()) {
+                *bytes = bytes.saturating_sub(out);
+            }
+            self.destinations.retain(|(_, bytes)| *bytes > 0);
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.shrink(out);
+        }
     }
 
-    /// The flow is among the contributors of an open incident.
-    pub fn has_alerted(&self, flow: FlowId) -> bool {
-        self.incident.is_some() && self.flows.iter().any(|f| f.flow == flow)
+    /// Contributing flows and destinations, the largest first.
+    pub fn listed(&self) -> (Vec<IncidentFlow>, Vec<(Arc<str>, u64)>) {
+        let (mut flows, mut destinations) = (self.flows.clone(), self.destinations.clone());
+        flows.sort_by(|a, b| b.up_bytes.cmp(&a.up_bytes).then(a.flow.cmp(&b.flow)));
+        destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        (flows, destinations)
     }
 }

@@ -46,6 +46,8 @@ pub struct Entry {
     hour_counts: (u32, u32),
     /// Bytes out in the newest hour and the one before.
     hour_bytes: (u64, u64),
+    /// When a connection was opened last; intervals since the rhythm began: number, mean, sum of squares.
+    rhythm: (i64, u32, f64, f64),
     /// Nothing is judged below so many bytes in the trailing day.
     pub alert_at: u64,
     /// Nor below so many connections in the trailing hour.
@@ -74,6 +76,7 @@ impl Entry {
             hour: secs.div_euclid(3_600),
             hour_counts: (0, 0),
             hour_bytes: (0, 0),
+            rhythm: (secs, 0, 0.0, 0.0),
             alert_at: 0,
             alert_count: 0,
         }
@@ -114,9 +117,49 @@ impl Entry {
             (self.hour_counts, self.hour_bytes) = ((0, old.0), (0, old.1));
             self.hour = hour;
         }
+        if opened > 0 {
+            self.beat(secs);
+        }
         self.hour_counts.0 = self.hour_counts.0.saturating_add(opened);
         self.hour_bytes.0 = self.hour_bytes.0.saturating_add(up);
         self.today_hour = self.today_hour.max(self.hour_counts.0);
+    }
+
+    /// Welford's running mean and variance of the intervals; a pause of more than a day begins anew.
+    fn beat(&mut self, secs: i64) {
+        let (last, n, mean, squares) = self.rhythm;
+        let interval = (secs - last).max(0);
+        if interval > 86_400 {
+            self.rhythm = (secs, 0, 0.0, 0.0);
+            return;
+        }
+        let x = interval as f64;
+        let n = n.saturating_add(1);
+        let step = x - mean;
+        let mean = mean + step / f64::from(n);
+        self.rhythm = (secs, n, mean, squares + step * (x - mean));
+    }
+
+    /// Intervals between connections: number, mean in seconds, spread over mean.
+    pub fn rhythm(&self) -> (u32, f64, f64) {
+        let (_, n, mean, squares) = self.rhythm;
+        let spread = if n > 1 { (squares / f64::from(n - 1)).sqrt() } else { 0.0 };
+        (n, mean, if mean > 0.0 { spread / mean } else { f64::MAX })
+    }
+
+    /// Takes back bytes that were booked by mistake, the newest first; never more than there are.
+    pub fn withdraw(&mut self, bytes: (u64, u64)) {
+        for slots in [&mut self.slots, &mut self.push] {
+            let mut left = bytes;
+            for back in 0..SLOTS as i64 {
+                let slot = &mut slots[place(self.newest.saturating_sub(back))];
+                let part = (slot.0.min(left.0), slot.1.min(left.1));
+                *slot = (slot.0 - part.0, slot.1 - part.1);
+                left = (left.0 - part.0, left.1 - part.1);
+            }
+        }
+        self.today = self.today.saturating_sub(bytes.0);
+        self.today_count = self.today_count.saturating_sub(1);
     }
 
     /// Bytes out and in of the trailing day.

@@ -25,10 +25,9 @@ pub(super) struct Scene<'s> {
     pub host: &'s Host,
     pub population: &'s Population,
     pub global_ratio: &'s [f64; RATIOS],
-    pub host_id: u32,
     pub secs: i64,
-    /// Days since the sensor began.
-    pub known_days: f64,
+    /// First day of the sensor: hosts of that day are of unknown age.
+    pub first_day: u32,
     pub hosts: u32,
     /// Of the destination: hosts, first seen, beginners (recent, expected).
     pub target_hosts: u32,
@@ -40,7 +39,7 @@ pub(super) struct Scene<'s> {
 /// log10 of (1 + 10^(2z/ln 10...)): the tail of a log-logistic distribution, zero at the median.
 fn tail(z: f64) -> f64 {
     let e = (2.0 * z).clamp(-40.0, 60.0).exp();
-    ((1.0 + e) / 2.0).log10()
+    f64::midpoint(1.0, e).log10()
 }
 
 /// What is usual for a host and service: location, scale, probability of any activity on a day.
@@ -103,7 +102,9 @@ impl Scene<'_> {
         };
         let bin = ratio_bin(push_up, push_down);
         let fleet = ((self.beginners.0 + 1.0) / (self.beginners.1 + 1.0)).log10().clamp(0.0, 2.0);
-        let age = f64::from(e.day.saturating_sub(self.host.first_day));
+        // A host that was there when the sensor came may be of any age.
+        let young = self.host.first_day > self.first_day;
+        let age = if young { f64::from(e.day.saturating_sub(self.host.first_day)) } else { DAYS as f64 };
         let prevalence = -((f64::from(p.hosts) + 0.3) / f64::from(self.hosts.max(10))).min(1.0).log10();
         let rare = -((f64::from(self.target_hosts) + 0.3) / f64::from(self.hosts.max(10))).min(1.0).log10();
         let name_age = (self.secs - self.target_first) as f64 / 86_400.0;

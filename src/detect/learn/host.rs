@@ -12,6 +12,9 @@ const CELLS: usize = 48;
 /// Length of a slot of the total.
 const SLOT_SECS: i64 = 3 * 3_600;
 
+/// A surprise that only a destination never used before, or a thousandfold volume, has.
+const NEW_SURPRISE: f32 = 2.0;
+
 /// What the site says of a host.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Part {
@@ -44,6 +47,9 @@ pub struct Host {
     /// Bytes out to everything that is no noise and no call, per slot.
     slots: [u64; 8],
     newest: i64,
+    /// Bytes fetched from inside the network, per slot of [`Host::slots`]' kind.
+    pulled: [u64; 8],
+    pulled_newest: i64,
     /// The same of that day.
     today: u64,
     /// The same of earlier days.
@@ -66,6 +72,8 @@ impl Host {
             day,
             slots: [0; 8],
             newest: secs.div_euclid(SLOT_SECS),
+            pulled: [0; 8],
+            pulled_newest: secs.div_euclid(SLOT_SECS),
             today: 0,
             days: Ring::new(),
             cells: [0; CELLS],
@@ -93,6 +101,31 @@ impl Host {
         let slot = &mut self.slots[self.newest.rem_euclid(8) as usize];
         *slot = slot.saturating_add(up);
         self.today = self.today.saturating_add(up);
+    }
+
+    /// Bytes were fetched from inside the network.
+    pub fn pull(&mut self, secs: i64, bytes: u64) {
+        let number = secs.div_euclid(SLOT_SECS);
+        for step in 1..=number.saturating_sub(self.pulled_newest).clamp(0, 8) {
+            self.pulled[self.pulled_newest.saturating_add(step).rem_euclid(8) as usize] = 0;
+        }
+        self.pulled_newest = self.pulled_newest.max(number);
+        let slot = &mut self.pulled[self.pulled_newest.rem_euclid(8) as usize];
+        *slot = slot.saturating_add(bytes);
+    }
+
+    /// Bytes fetched from inside the network in the day before.
+    pub fn pulled(&self, secs: i64) -> u64 {
+        if secs.div_euclid(SLOT_SECS) - self.pulled_newest > 8 {
+            return 0;
+        }
+        self.pulled.iter().fold(0, |a, b| a.saturating_add(*b))
+    }
+
+    /// Destinations of the trailing day that were new to the host or far above its past, others than this.
+    pub fn new_others(&self, target: u32, secs: i64) -> u32 {
+        let new = |s: &&(u32, i64, f32)| s.0 != target && secs - s.1 < 86_400 && s.2 >= NEW_SURPRISE;
+        self.spread.iter().filter(new).count() as u32
     }
 
     /// Bytes out in the trailing day.

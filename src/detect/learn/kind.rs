@@ -3,6 +3,9 @@
 use crate::detect::identity::Known;
 use crate::signatures::{Category, Sanction};
 
+/// Storage with encryption of its own and accounts without a name: what smash-and-grab uses most.
+const RISKY: &[&str] = &["mega"];
+
 /// What kind of destination an upload went to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Kind {
@@ -70,7 +73,7 @@ impl Kind {
             Category::Noise | Category::Doh | Category::SharedCdn => Self::Noise,
             Category::Paste => Self::Text,
             Category::Webhook => Self::Hook,
-            _ if known.high_risk => Self::Anonymous,
+            _ if known.high_risk || RISKY.contains(&&*known.class.service) => Self::Anonymous,
             Category::FileHost | Category::P2pTransfer | Category::Tunnel => Self::Anonymous,
             Category::ObjectStorage | Category::DataPlatform => Self::Object,
             Category::CodeRepository
@@ -94,6 +97,27 @@ impl Kind {
             Self::Text | Self::Hook => 4_000,
             Self::Chat => 500_000,
             _ => 2_000_000,
+        }
+    }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Storage => "a storage or transfer service",
+            Self::Anonymous => "a service where anybody may upload",
+            Self::Object => "a bucket that is not the site's own",
+            Self::Code => "a code or package host",
+            Self::Text => "a text site",
+            Self::Hook => "a web hook",
+            Self::Chat => "a chat service",
+            Self::Mail => "a web mailer",
+            Self::Backup => "an online backup",
+            Self::Video => "a video host or social network",
+            Self::Saas => "a business service",
+            Self::Own => "the site's own or sanctioned",
+            Self::Unknown => "in no catalogue",
+            Self::Nameless => "without a name",
+            Self::Noise => "one that everybody sends to",
         }
     }
 

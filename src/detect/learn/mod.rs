@@ -8,8 +8,45 @@ pub mod host;
 pub mod kind;
 pub mod population;
 pub mod ring;
+pub mod shared;
+
+/// Names of the kinds of evidence, in the order of [`Values`].
+pub const NAMES: [&str; evidence::EVIDENCE] = [
+    "novelty",
+    "volume",
+    "size",
+    "ratio_rarity",
+    "push_ratio",
+    "all_ratio",
+    "push_share",
+    "fleet",
+    "age",
+    "prevalence",
+    "rarity",
+    "name_age",
+    "odd_hour",
+    "host_volume",
+    "slow",
+    "slow_days",
+    "uploads",
+    "count",
+    "own_count",
+    "count_rarity",
+    "spread",
+    "other_destinations",
+    "peers",
+    "days_7",
+    "days_28",
+    "burst",
+    "per_connection",
+    "target_hosts",
+    "own_max",
+    "beginners",
+];
 
 use super::Map;
+use super::rules::Sight;
+use crate::config::DetectConfig;
 use entry::{Entry, day_of};
 use evidence::{Scene, Values};
 use host::{Host, Part};
@@ -19,6 +56,8 @@ use std::sync::Arc;
 
 /// Services that peers are compared by.
 const MAX_PEER: usize = 128;
+/// Days after which "never before" means something.
+const SETTLED: u32 = 5;
 /// A host tells something of its habits from this many services on.
 const PEER_HOSTS: u32 = 20;
 
@@ -81,6 +120,72 @@ impl Learner {
     pub fn add_host(&mut self, part: Part, secs: i64) -> u32 {
         self.hosts.push(Host::new(part, secs));
         self.hosts.len() as u32 - 1
+    }
+
+    /// Seconds since the first telling.
+    pub fn age(&self, secs: i64) -> i64 {
+        self.first.map_or(0, |first| secs - first)
+    }
+
+    /// What the site says of a host.
+    pub fn part(&self, host: u32) -> Part {
+        self.hosts.get(host as usize).map_or_else(Part::default, |h| h.part)
+    }
+
+    /// Bytes were fetched from inside the network.
+    pub fn pulled(&mut self, host: u32, secs: i64, bytes: u64) {
+        if let Some(host) = self.hosts.get_mut(host as usize) {
+            host.pull(secs, bytes);
+        }
+    }
+
+    /// What the rules may look at.
+    pub fn sight<'s>(
+        &self,
+        host: u32,
+        target: u32,
+        secs: i64,
+        config: &'s DetectConfig,
+    ) -> Option<Sight<'s>> {
+        let entry = &self.entries[*self.entry_of.get(&(host, target))? as usize];
+        let (h, t) = (self.hosts.get(host as usize)?, self.targets.get(target as usize)?);
+        let from = entry.day.saturating_sub(ring::DAYS as u32);
+        let unit = (entry::VOLUME_UNIT as f64).log10();
+        let largest = h.days.stats(from, entry.day);
+        let own_count = 10f64.powf(entry.counts.stats(from, entry.day).max) - 1.0;
+        let (recent, _) = t.beginners.recent(secs, host, f64::MAX);
+        let before = if largest.n == 0 { 0.0 } else { 10f64.powf(largest.max + unit) };
+        Some(Sight {
+            config,
+            kind: t.kind,
+            part: h.part,
+            day: entry.day_bytes(),
+            pushed: entry.push_bytes().0,
+            count: entry.day_count(),
+            own_count: own_count.round() as u32,
+            days_used: entry.days.stats(from, entry.day).n as u32,
+            settled: self.day >= h.first_day + SETTLED && self.age(secs) >= i64::from(SETTLED) * 86_400,
+            hosts: (t.hosts, recent as u32 + 1),
+            name_age: (secs - t.first) as f64 / 86_400.0,
+            others: h.new_others(target, secs),
+            pulled: h.pulled(secs),
+            rhythm: entry.rhythm(),
+            host_total: (h.day_bytes(), before as u64),
+        })
+    }
+
+    /// A pair that may soon be worth a look: who contributes is to be kept.
+    pub fn is_material(&self, host: u32, target: u32) -> bool {
+        let Some(id) = self.entry_of.get(&(host, target)) else { return false };
+        let entry = &self.entries[*id as usize];
+        entry.day_bytes().0 >= self.targets[target as usize].kind.floor() / 4 || entry.hour_count() >= 10
+    }
+
+    /// Takes back bytes that were booked to the wrong destination.
+    pub fn withdraw(&mut self, host: u32, target: u32, bytes: (u64, u64)) {
+        if let Some(id) = self.entry_of.get(&(host, target)) {
+            self.entries[*id as usize].withdraw(bytes);
+        }
     }
 
     /// The place of a destination. `service`: its population; `key`: itself.
@@ -195,9 +300,8 @@ impl Learner {
             host: &self.hosts[m.host as usize],
             population: p,
             global_ratio: &self.global_ratio,
-            host_id: m.host,
             secs: m.secs,
-            known_days,
+            first_day: day_of(first),
             hosts: self.hosts.len() as u32,
             target_hosts: target.hosts,
             target_first: target.first,

@@ -89,6 +89,12 @@ impl Beginners {
     }
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Population {

@@ -1,0 +1,213 @@
+//! Books what moves to what is usual, and asks the lanes.
+
+use super::home::Sides;
+use super::identity::Known;
+use super::lanes::{self, Circumstance};
+use super::learn::kind::Kind;
+use super::learn::shared::SharedNames;
+use super::learn::{Learner, Moved};
+use super::pair::Contribution;
+use super::roster::Roster;
+use super::{Detector, Map, OpenFlow, cases, rules};
+use crate::observe::{FlowDelta, FlowId};
+use crate::output::Identity;
+use crate::parse::NameSource;
+use crate::units::Timestamp;
+use std::sync::Arc;
+
+/// Seconds of history from which on the lanes judge; before, the volume rule alone does.
+pub(super) const COLD_SECS: i64 = 86_400;
+
+/// Everything that is learned of the site.
+#[derive(Debug, Default)]
+pub(super) struct Baselines {
+    pub learner: Learner,
+    pub roster: Roster,
+    pub names: SharedNames,
+    pub cases: Map<(u32, u32), cases::Case>,
+    /// Cases with an open incident, in the order they were opened.
+    pub open: Vec<(u32, u32)>,
+}
+
+/// Smaller movements inside the network are no staging.
+const PULL_FROM: u64 = 16 << 10;
+
+/// The name that stands for a destination without one, where it gives itself out as the front of many.
+const FRONTS: &[&str] = &["cloudflare-ech.com"];
+/// Services of the category `webhook` that people talk over all day.
+const WORKPLACE: &[&str] = &["slack"];
+
+/// What a destination is learned under: its own key, that of its population, its kind.
+fn target_of(name: Option<&str>, known: Option<&Known>) -> (String, String, Kind) {
+    let Some(name) = name.filter(|n| !FRONTS.contains(n)) else {
+        if let Some(known) = known {
+            return of_service(known, "");
+        }
+        return ("-".into(), "-".into(), Kind::Nameless);
+    };
+    let Some(known) = known else {
+        let domain = psl::domain_str(name).unwrap_or(name);
+        return (format!("~{domain}"), "~".into(), Kind::Unknown);
+    };
+    of_service(known, name)
+}
+
+fn of_service(known: &Known, name: &str) -> (String, String, Kind) {
+    let slug = &*known.class.service;
+    let kind = Kind::of(Some(known), true);
+    if kind == Kind::Own {
+        let own = format!("{slug}/own");
+        return (own.clone(), own, kind);
+    }
+    if kind == Kind::Hook && (name.starts_with("hooks.") || name.contains(".webhook.")) {
+        return (format!("{slug}/hook"), "hook".into(), kind);
+    }
+    let kind = match kind {
+        Kind::Hook if WORKPLACE.contains(&slug) => Kind::Saas,
+        Kind::Hook => Kind::Chat,
+        kind => kind,
+    };
+    match known.class.tenant.as_deref() {
+        Some(tenant) if kind == Kind::Object || slug == "sharepoint_online" => {
+            (format!("{slug}/{tenant}"), slug.into(), kind)
+        }
+        _ => (slug.into(), slug.into(), kind),
+    }
+}
+
+impl Detector {
+    /// Enough has been seen of the site for the lanes to judge.
+    pub(super) fn is_learned(&self, now: Timestamp) -> bool {
+        self.base.learner.age(now.secs()) >= COLD_SECS
+    }
+
+    /// A connection has shown its name: others to its address may show none.
+    pub(super) fn note_name(&mut self, identity: &Identity, flow: FlowId) {
+        let shown = identity.source.is_some_and(|s| {
+            matches!(
+                s,
+                NameSource::Sni | NameSource::QuicSni | NameSource::HttpHost | NameSource::Certificate
+            )
+        });
+        let Some(name) = identity.name.as_ref().filter(|n| shown && !FRONTS.contains(&&***n)) else { return };
+        if let Some(open) = self.flows.get(&flow) {
+            self.base.names.note(open.ends.responder, name);
+        }
+    }
+
+    /// The places of a flow's host and destination.
+    fn place(&mut self, flow: FlowId, secs: i64) -> Option<(u32, u32)> {
+        let open = self.flows.get(&flow)?;
+        if open.place.is_some() {
+            return open.place;
+        }
+        let Sides::Out(direction) = open.sides else { return None };
+        let (host, far) = open.ends.from(direction);
+        let shows = |i: &Identity| i.source.is_some_and(|s| s != NameSource::EchOuterSni);
+        let own = open.identity.name.clone().filter(|n| shows(&open.identity) && !FRONTS.contains(&&**n));
+        let mut known = open.known.clone();
+        let name = own.or_else(|| self.base.names.only(far));
+        if known.is_none()
+            && let Some(name) = &name
+        {
+            known = self.namer.classify(name, Some(host));
+        }
+        let (key, service, kind) = target_of(name.as_deref(), known.as_deref());
+        let base = &mut self.base;
+        let learner = &mut base.learner;
+        let host = base.roster.place(host, |part| learner.add_host(part, secs));
+        let target = learner.target(&key, &service, kind, secs);
+        let open = self.flows.get_mut(&flow)?;
+        open.place = Some((host, target));
+        (open.inferred, open.inferred_known) = (name, known);
+        open.place
+    }
+
+    /// The flow turned out to go elsewhere: what was booked moves.
+    pub(super) fn relearn(&mut self, flow: FlowId, now: Timestamp) {
+        let Some(open) = self.flows.get_mut(&flow) else { return };
+        let Some((host, target)) = open.place.take() else { return };
+        let total = open.total;
+        open.began = false;
+        self.base.learner.withdraw(host, target, total);
+        if let Some(case) = self.base.cases.get_mut(&(host, target)) {
+            case.pair.withdraw(flow, total.0, total.1);
+        }
+        self.learn(flow, total, 0, now);
+    }
+
+    /// Books bytes of a flow (all of them, whether they look like an upload or not).
+    pub(super) fn learn(&mut self, flow: FlowId, moved: (u64, u64), gap: u64, now: Timestamp) {
+        if moved.0 == 0 && moved.1 == 0 {
+            return;
+        }
+        let secs = now.secs();
+        let Some((host, target)) = self.place(flow, secs) else { return };
+        let Some(open) = self.flows.get_mut(&flow) else { return };
+        let opened = !std::mem::replace(&mut open.began, true);
+        let push = open.total.0 > open.total.1;
+        let values = self.base.learner.observe(&Moved { host, target, secs, bytes: moved, push, opened });
+        let key = (host, target);
+        let window = self.config.time_window;
+        let wanted = self.base.cases.contains_key(&key) || self.base.learner.is_material(host, target);
+        if wanted {
+            let part = contribution(flow, open, moved, gap);
+            let case = self.base.cases.entry(key).or_insert_with(|| cases::Case::new(now, window));
+            case.pair.add(&part, now, window);
+        }
+        let Some(values) = values else { return };
+        let learned = self.is_learned(now);
+        let learner = &self.base.learner;
+        let circumstance =
+            Circumstance { kind: Some(learner.target_at(target).kind), part: learner.part(host) };
+        let verdict = learned.then(|| lanes::judge(&values, circumstance));
+        let sight = learner.sight(host, target, secs, &self.config);
+        let findings = sight.map(|s| rules::look(&s, learned)).unwrap_or_default();
+        if verdict.is_some() || !findings.is_empty() {
+            let found = cases::Found { values, circumstance, verdict, findings };
+            self.found(key, flow, found, now);
+        }
+    }
+
+    /// Bytes moved within the network: what a host fetched there may leave later.
+    pub(super) fn moved_inside(&mut self, delta: &FlowDelta, now: Timestamp) {
+        let (ends, bytes, secs) = (delta.ends, delta.bytes, now.secs());
+        for (ip, pulled) in [(ends.originator, bytes.down), (ends.responder, bytes.up)] {
+            if pulled >= PULL_FROM {
+                let learner = &mut self.base.learner;
+                let host = self.base.roster.place(ip, |part| learner.add_host(part, secs));
+                self.base.learner.pulled(host, secs, pulled);
+            }
+        }
+    }
+}
+
+fn contribution(flow: FlowId, open: &OpenFlow, moved: (u64, u64), gap: u64) -> Contribution<'_> {
+    Contribution {
+        flow,
+        ends: &open.ends,
+        identity: &open.identity,
+        out: moved.0,
+        into: moved.1,
+        at: open.at,
+        gap,
+        midstream: open.midstream,
+        one_way: open.one_way,
+    }
+}
+
+impl OpenFlow {
+    /// Names of the flow as an incident has them: its own, else what its address goes by.
+    pub(super) fn best_identity(&self) -> Identity {
+        let mut identity = self.identity.clone();
+        if identity.name.is_none()
+            && let Some(name) = &self.inferred
+        {
+            identity.name = Some(Arc::clone(name));
+            identity.source = Some(NameSource::Address);
+            identity.confidence = 0.5;
+            identity.class = self.inferred_known.as_ref().map(|k| Arc::clone(&k.class));
+        }
+        identity
+    }
+}

@@ -1,0 +1,260 @@
+//! Incidents of the lanes: one per host and destination, kept open for a day after the last byte.
+
+use super::Detector;
+use super::lanes::{self, Circumstance, Lane, Verdict};
+use super::learn::evidence::Values;
+use super::learn::kind::Kind;
+use super::pair::Pair;
+use super::rules::{Analytic, Finding};
+use crate::incident::{self, Due, Incident};
+use crate::observe::FlowId;
+use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
+use crate::units::{Bytes, Span, Timestamp};
+
+/// Name of the analytic in records.
+const NAME: &str = "baseline";
+/// An incident of a lane goes on for so long after the last byte: no second alert on the same within a day.
+const IDLE: Span = Span::from_secs(86_400);
+/// A rise of the score that is worth a record.
+const RISE: f64 = 0.3;
+/// Kinds of evidence named in a record.
+const NAMED: usize = 12;
+
+/// What a host sends to a destination, in the eyes of the lanes.
+#[derive(Debug)]
+pub(super) struct Case {
+    /// Sums and contributors; the incident while there is one.
+    pub pair: Pair,
+    /// The strongest verdict of the incident, and what it came of.
+    best: Option<Best>,
+}
+
+/// What lanes and rules say of it now.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The evidence.
+    pub values: Values,
+    /// Kind of destination, part of the host.
+    pub circumstance: Circumstance,
+    /// Of the lanes; `None`: the site has not been learned.
+    pub verdict: Option<Verdict>,
+    /// Of the rules, the strongest first.
+    pub findings: Vec<(&'static Analytic, Finding)>,
+}
+
+#[derive(Clone, Debug)]
+struct Best {
+    found: Found,
+    score: f64,
+    /// Score of the last record.
+    written: f64,
+}
+
+impl Found {
+    /// Lane and rules together: each is a chance of its own that something is wrong (noisy-or). Rules that say the
+    /// same thing twice count once: of the rules the strongest alone.
+    fn score(&self) -> f64 {
+        let lane = self.verdict.map(|v| v.score);
+        let rule = self.findings.first().map(|f| f.1.score);
+        let chance = |s: f64| 1.0 / (1.0 + 10f64.powf(-s));
+        match (lane, rule) {
+            (Some(lane), Some(rule)) => {
+                let neither = (1.0 - chance(lane)) * (1.0 - chance(rule));
+                ((1.0 - neither) / neither.max(1e-12)).log10()
+            }
+            (one, other) => one.or(other).unwrap_or(f64::MIN),
+        }
+    }
+
+    /// The rule that leads, where a rule does.
+    fn leader(&self) -> Option<&(&'static Analytic, Finding)> {
+        let first = self.findings.first()?;
+        self.verdict.is_none_or(|v| first.1.score >= v.score).then_some(first)
+    }
+}
+
+impl Case {
+    /// Nothing yet.
+    pub(super) fn new(now: Timestamp, window: Span) -> Self {
+        Self { pair: Pair::new(now, window), best: None }
+    }
+}
+
+/// Suricata signature ids of the lanes: never reused.
+const fn signature_id(lane: Lane) -> u32 {
+    match lane {
+        Lane::Bulk => 15_671_001,
+        Lane::Slow => 15_671_002,
+        Lane::Small => 15_671_003,
+        Lane::Spread => 15_671_004,
+        Lane::Sanctioned => 15_671_005,
+    }
+}
+
+/// What the lane is called in titles.
+const fn title(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Bulk => "unusual upload",
+        Lane::Slow => "slow upload over days",
+        Lane::Small => "small uploads",
+        Lane::Spread => "upload spread over services",
+        Lane::Sanctioned => "unusual upload to a sanctioned service",
+    }
+}
+
+impl Detector {
+    /// Severity: medium is what the budget allows, high a tenth of it; a rule has its own as the least.
+    fn severity_of(&self, found: &Found) -> Option<Severity> {
+        let budget = &self.config.alert_budget;
+        let at = |per_day: f64| -per_day.max(1e-6).log10();
+        let by_score = match found.score() {
+            s if s >= at(budget.alerts) + 1.0 => Some(Severity::High),
+            s if s >= at(budget.alerts) => Some(Severity::Medium),
+            s if s >= at(budget.low.max(budget.alerts)) => Some(Severity::Low),
+            _ => None,
+        };
+        by_score.max(found.findings.iter().map(|f| f.1.severity).max())
+    }
+
+    /// Lanes or rules have judged.
+    pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: Found, now: Timestamp) {
+        let Some(severity) = self.severity_of(&found) else { return };
+        let Some(open) = self.flows.get(&flow) else { return };
+        let Some(case) = self.base.cases.get_mut(&key) else { return };
+        let score = found.score();
+        let up = case.pair.window.out();
+        let due = if let (Some(incident), Some(best)) = (&case.pair.incident, case.best.as_mut()) {
+            if score > best.score {
+                (best.found, best.score) = (found, score);
+            }
+            let risen = best.score >= best.written + RISE;
+            let progress = risen.then_some(Due { phase: Phase::Update, alert: false });
+            incident.due(severity, now).or(progress)
+        } else {
+            let facts = [self.seed, flow.0, u64::from(key.0), u64::from(key.1), now.nanos() as u64];
+            let id = incident::id(&self.sensor, now, &facts);
+            let identity = open.best_identity();
+            case.pair.incident =
+                Some(Box::new(Incident::open(id, now, severity, up, flow, open.ends, open.path, identity)));
+            case.best = Some(Best { found, score, written: f64::MIN });
+            self.base.open.push(key);
+            self.counters.incidents += 1;
+            Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
+        };
+        if let Some(due) = due {
+            self.write_case(key, severity, due, now);
+        }
+    }
+
+    fn write_case(&mut self, key: (u32, u32), severity: Severity, due: Due, now: Timestamp) {
+        let Some(case) = self.base.cases.get_mut(&key) else { return };
+        let (Some(incident), Some(best)) = (case.pair.incident.as_mut(), case.best.as_mut()) else { return };
+        let seq = incident.write(severity, now);
+        best.written = best.score;
+        let incident = incident.clone();
+        let record = case_record(&case.pair, &incident, best, due, seq, now);
+        self.totals.note_incident(&record);
+        self.counters.alerts += u64::from(due.alert);
+        self.records.push(Record::Incident(Box::new(record)));
+    }
+
+    /// Closes incidents of hosts that have been quiet; `all`: whatever is open.
+    pub(super) fn close_cases(&mut self, now: Timestamp, all: bool) {
+        let base = &self.base;
+        let over = |key: &(u32, u32)| {
+            let incident = base.cases.get(key).and_then(|c| c.pair.incident.as_ref());
+            incident.is_none_or(|i| all || i.is_over(now, IDLE))
+        };
+        let keys: Vec<_> = self.base.open.iter().copied().filter(over).collect();
+        for key in keys {
+            self.base.open.retain(|k| *k != key);
+            let severity = Severity::Low;
+            self.write_case(key, severity, Due { phase: Phase::Final, alert: false }, now);
+            self.base.cases.remove(&key);
+        }
+        if self.base.cases.len() > self.config.max_pairs {
+            self.base.cases.retain(|_, c| c.pair.incident.is_some());
+        }
+    }
+
+    /// Forgets contributors of destinations that nothing was sent to for a day.
+    pub(super) fn forget_cases(&mut self, now: Timestamp) {
+        self.base.cases.retain(|_, c| c.pair.incident.is_some() || now.since(c.pair.touched) < IDLE);
+    }
+}
+
+fn case_record(
+    pair: &Pair,
+    incident: &Incident,
+    best: &Best,
+    due: Due,
+    seq: u32,
+    now: Timestamp,
+) -> IncidentRecord {
+    let found = &best.found;
+    let lane = found.verdict.map_or(Lane::Bulk, |v| v.lane);
+    let leader = found.leader();
+    let (out, into) = (pair.window.out(), pair.window.inward());
+    let (flows, destinations) = pair.listed();
+    let class = incident.identity.class.as_ref();
+    let name = incident.identity.name.as_deref().unwrap_or("an unnamed destination");
+    let service = class.map_or(name, |c| &*c.service_name);
+    let critical = if incident.severity == Severity::Critical { " [critical]" } else { "" };
+    let mut evidence: Vec<Evidence> = found.findings.iter().map(rule_evidence).collect();
+    if found.verdict.is_some() {
+        evidence.extend(lanes::explain(&found.values, found.circumstance, NAMED));
+    }
+    let reasons: Vec<&str> =
+        evidence.iter().filter(|e| e.contribution > 0.0).take(3).map(|e| e.text.as_str()).collect();
+    let host = incident.identity.host.as_ref().map_or_else(|| "a host".to_owned(), |h| h.ip.to_string());
+    let text = format!(
+        "{host} sent {} to {service} ({name}) in 24 h, {} came back: {}.",
+        Bytes(out),
+        Bytes(into),
+        reasons.join("; ")
+    );
+    evidence.push(super::incidents::visibility(pair));
+    evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
+    IncidentRecord {
+        id: incident.id.clone(),
+        seq,
+        phase: due.phase,
+        alert: due.alert,
+        at: now,
+        analytic: leader.map_or(NAME, |l| l.0.name),
+        attack_analytic: leader.and_then(|l| l.0.attack),
+        signature_id: leader.map_or(signature_id(lane), |l| l.0.signature_id),
+        signature: format!("EGRET {} ({service}){critical}", leader.map_or(title(lane), |l| l.0.title)),
+        lane: leader.map_or(lane.as_str(), |l| l.0.lane),
+        score: best.score,
+        severity: incident.severity,
+        flow: incident.flow,
+        ends: incident.ends,
+        path: incident.path,
+        identity: incident.identity.clone(),
+        up_bytes: incident.up_bytes,
+        up_bytes_24h: out,
+        down_bytes: into,
+        bytes_basis: "payload",
+        window: IDLE,
+        threshold: leader.map_or_else(|| found.circumstance.kind.map_or(0, Kind::floor), |l| l.1.threshold),
+        seen: pair.seen,
+        flows,
+        flows_total: pair.flows_total,
+        destinations,
+        evidence,
+        gap_bytes: pair.gap,
+        midstream: pair.midstream,
+        one_way: pair.one_way,
+        text,
+    }
+}
+
+fn rule_evidence(found: &(&'static Analytic, Finding)) -> Evidence {
+    Evidence {
+        name: found.0.name,
+        value: 1.0,
+        contribution: found.1.score.max(0.1),
+        text: found.1.text.clone(),
+    }
+}

@@ -1,0 +1,265 @@
+//! Rules that no baseline can absorb: what they say holds on the first day and on the thousandth.
+//!
+//! Each rule is a function of what is in sight; a new one is a function and a line in [`ANALYTICS`].
+
+use super::learn::host::Part;
+use super::learn::kind::Kind;
+use crate::config::DetectConfig;
+use crate::output::Severity;
+use crate::units::Bytes;
+
+/// What a rule may look at: one host and one destination, now.
+#[derive(Debug)]
+pub struct Sight<'s> {
+    /// The configuration.
+    pub config: &'s DetectConfig,
+    /// What kind of destination.
+    pub kind: Kind,
+    /// What the site says of the host.
+    pub part: Part,
+    /// Bytes out and in, of the trailing day.
+    pub day: (u64, u64),
+    /// Bytes of that out on connections that send more than they fetch.
+    pub pushed: u64,
+    /// Connections of the trailing day.
+    pub count: u32,
+    /// Largest number of a day before.
+    pub own_count: u32,
+    /// Days before today on which the host used the destination.
+    pub days_used: u32,
+    /// The sensor knows the host long enough to say "never before".
+    pub settled: bool,
+    /// Hosts that ever used the destination, and those that began within two days.
+    pub hosts: (u32, u32),
+    /// Days since the network first saw the destination.
+    pub name_age: f64,
+    /// Other destinations, new to the host, with volume of their own within a day.
+    pub others: u32,
+    /// Bytes that the host fetched from inside the network in the day before.
+    pub pulled: u64,
+    /// Intervals between its connections: how many, mean in seconds, spread over mean.
+    pub rhythm: (u32, f64, f64),
+    /// Bytes out in all, of the trailing day, and the largest day before.
+    pub host_total: (u64, u64),
+}
+
+/// What a rule found.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Finding {
+    /// Strength on the scale of the lanes.
+    pub score: f64,
+    /// Not graver than this by itself, not lighter either.
+    pub severity: Severity,
+    /// Level that was reached, in bytes; 0: it is not about bytes.
+    pub threshold: u64,
+    /// One sentence.
+    pub text: String,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Analytic {
+    /// Name in records.
+    pub name: &'static str,
+    /// Lane of its incidents.
+    pub lane: &'static str,
+    /// Detection analytic of DET0548.
+    pub attack: Option<&'static str>,
+    /// Fixed Suricata signature id: never reused.
+    pub signature_id: u32,
+    /// Title.
+    pub title: &'static str,
+    /// Looks.
+    pub look: fn(&Sight<'_>) -> Option<Finding>,
+}
+
+/// Every rule. A new one is a function and a line here.
+pub static ANALYTICS: &[Analytic] = &[
+    rule("hypervisor_upload", "bulk", Some("AN1515"), 15_672_001, "upload from a hypervisor", hypervisor),
+    rule("high_risk_volume", "bulk", None, 15_672_002, "large upload to a high-risk service", high_risk),
+    rule("server_first_seen", "bulk", None, 15_672_003, "server uploads to a service new to it", server),
+    rule("repeated_posts", "small", None, 15_672_004, "repeated posts", posts),
+    rule("staged_upload", "bulk", None, 15_672_005, "collected inside, then uploaded", staged),
+    rule("periodic_upload", "small", None, 15_672_006, "uploads in a steady rhythm", periodic),
+    rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
+    rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
+    rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
+];
+
+const fn rule(
+    name: &'static str,
+    lane: &'static str,
+    attack: Option<&'static str>,
+    signature_id: u32,
+    title: &'static str,
+    look: fn(&Sight<'_>) -> Option<Finding>,
+) -> Analytic {
+    Analytic { name, lane, attack, signature_id, title, look }
+}
+
+/// A server that sends so much somewhere new does not do what it is there for.
+const SERVER_LEVEL: u64 = 100_000_000;
+/// Posts of a day that are no snippets any more.
+const POSTS: u32 = 6;
+/// And so many bytes.
+const POSTS_LEVEL: u64 = 4_000;
+/// Staged uploads below this are not told from daily work.
+const STAGED_LEVEL: u64 = 200_000_000;
+/// A hypervisor that sends so much has lost a machine.
+const HYPERVISOR_CRITICAL: u64 = 10_000_000_000;
+
+#[allow(clippy::unnecessary_wraps)] // every rule ends with it
+fn found(score: f64, severity: Severity, threshold: u64, text: String) -> Option<Finding> {
+    Some(Finding { score, severity, threshold, text })
+}
+
+/// Not the site's own, and not where everybody sends.
+fn is_outside(kind: Kind) -> bool {
+    !matches!(kind, Kind::Own | Kind::Noise)
+}
+
+fn is_storage(kind: Kind) -> bool {
+    matches!(kind, Kind::Storage | Kind::Anonymous | Kind::Text | Kind::Hook | Kind::Chat | Kind::Code)
+}
+
+/// ESXi hosts and their managers have no business with web services, except updates, which come down.
+fn hypervisor(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.datastore_transfer_threshold.0;
+    if !s.part.hypervisor || !is_outside(s.kind) || s.day.0 < level || s.day.0 <= s.day.1 {
+        return None;
+    }
+    let severity = if s.day.0 >= HYPERVISOR_CRITICAL { Severity::Critical } else { Severity::High };
+    found(
+        2.0,
+        severity,
+        level,
+        format!("a hypervisor sent {} out; the level is {}", Bytes(s.day.0), Bytes(level)),
+    )
+}
+
+/// A gibibyte to where anybody may upload is nobody's daily work.
+fn high_risk(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.exfil_volume_threshold.ceiling.0;
+    if s.kind != Kind::Anonymous || s.pushed < level || s.day.0 <= s.day.1 {
+        return None;
+    }
+    let text = format!(
+        "{} in 24 h to a service where anybody may upload; the level is {}",
+        Bytes(s.day.0),
+        Bytes(level)
+    );
+    found(1.0, Severity::High, level, text)
+}
+
+/// Servers have few destinations, and those from the first day.
+fn server(s: &Sight<'_>) -> Option<Finding> {
+    let new = s.settled && s.days_used == 0;
+    if !s.part.server || !new || !is_storage(s.kind) || s.pushed < SERVER_LEVEL || s.day.0 <= s.day.1 {
+        return None;
+    }
+    found(
+        0.5,
+        Severity::Medium,
+        SERVER_LEVEL,
+        format!("a server sent {} to a service that it never used", Bytes(s.day.0)),
+    )
+}
+
+/// Text sites: many posts count, however small. A reader fetches more than he sends.
+fn posts(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.exfil_volume_threshold.text.0.min(POSTS_LEVEL);
+    let pushes = s.pushed >= s.day.0 / 2;
+    let many = if pushes { POSTS } else { 2 * POSTS };
+    if s.kind != Kind::Text || s.part.gateway || s.day.0 < level || s.count < many.max(3 * s.own_count) {
+        return None;
+    }
+    let text = format!(
+        "{} posts of {} in 24 h to a text site; at most {} a day before",
+        s.count,
+        Bytes(s.day.0),
+        s.own_count
+    );
+    found(0.5, Severity::Medium, level, text)
+}
+
+/// What was collected from inside leaves: about as much goes out as was fetched.
+fn staged(s: &Sight<'_>) -> Option<Finding> {
+    let near = s.pulled / 3 <= s.day.0 && s.day.0 / 3 <= s.pulled;
+    let new = s.settled && s.days_used <= 1;
+    if !is_outside(s.kind) || s.pushed < STAGED_LEVEL || !near || !new || s.part.gateway {
+        return None;
+    }
+    let text = format!(
+        "{} fetched inside the network within a day, then {} sent out",
+        Bytes(s.pulled),
+        Bytes(s.day.0)
+    );
+    found(0.3, Severity::Medium, STAGED_LEVEL, text)
+}
+
+/// A clock sends, not a person.
+fn periodic(s: &Sight<'_>) -> Option<Finding> {
+    let (n, mean, spread) = s.rhythm;
+    let wanted = matches!(s.kind, Kind::Text | Kind::Hook | Kind::Anonymous | Kind::Nameless);
+    if !wanted || n < 12 || mean < 20.0 || spread > 0.15 || s.days_used > 2 || !s.settled {
+        return None;
+    }
+    let text = format!("{n} uploads, one every {mean:.0} s, to a destination new to the host");
+    found(0.0, Severity::Low, 0, text)
+}
+
+/// One collection, several ways out.
+fn many_services(s: &Sight<'_>) -> Option<Finding> {
+    if s.others < 3 || !is_outside(s.kind) || s.part.gateway || !s.settled || s.days_used > 0 {
+        return None;
+    }
+    found(
+        0.5,
+        Severity::Medium,
+        0,
+        format!("{} destinations that the host never used took uploads within a day", s.others + 1),
+    )
+}
+
+/// Several hosts, one drop.
+fn many_hosts(s: &Sight<'_>) -> Option<Finding> {
+    let new = s.settled && s.name_age < 2.0;
+    if s.kind != Kind::Object || !new || s.hosts.0 < 5 || s.hosts.1 < 5 || s.pushed < 10_000_000 {
+        return None;
+    }
+    found(
+        0.3,
+        Severity::Medium,
+        0,
+        format!("{} hosts began to send to a bucket that nobody used two days ago", s.hosts.1),
+    )
+}
+
+/// Low by design: it sees what the catalogue does not, and what the destination explains.
+fn host_total(s: &Sight<'_>) -> Option<Finding> {
+    let (today, before) = s.host_total;
+    if !s.settled
+        || s.part.gateway
+        || !is_outside(s.kind)
+        || today < 2_000_000_000
+        || today / 20 < before.max(1)
+    {
+        return None;
+    }
+    found(
+        -0.6,
+        Severity::Low,
+        0,
+        format!("{} out in 24 h, at most {} on earlier days", Bytes(today), Bytes(before)),
+    )
+}
+
+/// What the rules found, the strongest first. `settled`: the site has been learned; before, only rules that need no past
+/// look.
+pub fn look(s: &Sight<'_>, learned: bool) -> Vec<(&'static Analytic, Finding)> {
+    let ready = |a: &&&Analytic| learned || a.attack.is_some();
+    let mut list: Vec<_> =
+        ANALYTICS.iter().filter(|a| ready(&a)).filter_map(|a| Some((a, (a.look)(s)?))).collect();
+    list.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then(a.0.signature_id.cmp(&b.0.signature_id)));
+    list
+}
