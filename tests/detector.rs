@@ -560,3 +560,41 @@ fn an_incident_without_a_name_ends_like_any_other() {
     assert_eq!(p.incidents[0].identity.source, Some(NameSource::Address));
     assert_eq!(p.incidents[0].id, p.incidents[1].id);
 }
+
+#[test]
+fn an_allowed_upload_is_low_within_its_budget_and_loud_beyond() {
+    let site = "schema = 1\n[[allow]]\nservice = \"dropbox\"\nhosts = [\"10.0.0.5\"]\nbudget = \"20 MB/24h\"\n\
+                expires = 2027-01-31\nowner = \"it\"\nreason = \"move\"\n";
+    let catalogue = with_site(site);
+    let mut p = Play::with(DetectConfig::default(), Arc::clone(&catalogue));
+    let allowed = p.named("10.0.0.5", "203.0.113.1", "content.dropboxapi.com");
+    p.bytes(allowed, 10_000_000, 1_000);
+    assert_eq!(p.incidents.iter().map(|i| i.severity).collect::<Vec<_>>(), [Severity::Low]);
+    assert!(p.incidents[0].evidence.iter().any(|e| e.name == "allowed" && e.text.contains("within")));
+    p.bytes(allowed, 15_000_000, 1_000);
+    assert_eq!(p.incidents.last().map(|i| (i.severity, i.alert)), Some((Severity::Medium, true)));
+    let other = p.named("10.0.0.6", "203.0.113.1", "content.dropboxapi.com");
+    p.bytes(other, 10_000_000, 1_000);
+    assert_eq!(p.incidents.last().map(|i| i.severity), Some(Severity::Medium), "another host is not allowed");
+}
+
+#[test]
+fn a_sanction_calms_up_to_its_cap() {
+    let site = "schema = 1\n[[sanction]]\nservice = \"dropbox\"\nhard_cap = \"20 MB/24h\"\n";
+    let mut p = Play::with(DetectConfig::default(), with_site(site));
+    let flow = p.named("10.0.0.5", "203.0.113.1", "content.dropboxapi.com");
+    p.bytes(flow, 10_000_000, 1_000);
+    p.bytes(flow, 15_000_000, 1_000);
+    assert_eq!(p.incidents.iter().map(|i| i.severity).collect::<Vec<_>>(), [Severity::Low, Severity::Medium]);
+}
+
+/// The shipped catalogue with a site's file on top.
+fn with_site(site: &str) -> Arc<Catalogue> {
+    let folder = std::env::temp_dir().join(format!("egret-site-{}-{:p}", std::process::id(), site));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let file = folder.join("site.toml");
+    std::fs::write(&file, site).expect("site file");
+    let loaded = Catalogue::load(None, Some(&file));
+    std::fs::remove_dir_all(&folder).expect("removed");
+    Arc::new(loaded.expect("no faults").0)
+}

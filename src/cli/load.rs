@@ -5,10 +5,9 @@ use super::messages::Stop;
 use crate::config::{Config, Loader};
 use crate::geo::{Database, Wanted};
 use crate::net::{Cidr, Nets};
-use crate::signatures::{Catalogue, Site};
+use crate::signatures::Catalogue;
 use crate::strict::{Fault, Warning};
 use std::path::Path;
-use std::sync::Arc;
 
 /// All that is in force.
 pub(super) struct Loaded {
@@ -70,7 +69,6 @@ pub(super) fn load(
     let keys_set = loader.keys_set();
     let (config, more) = loader.finish().map_err(Stop::Faults)?;
     warnings.extend(more);
-    warnings.extend(without_effect(catalogue.site()));
     Ok(Loaded { config, catalogue, warnings, keys_set })
 }
 
@@ -86,19 +84,6 @@ fn open(path: Option<&Path>, wanted: Wanted) -> Result<Option<Database>, Fault> 
             Wanted::Place => "give a database such as GeoLite2-City.mmdb, or leave --city-db out".to_owned(),
         },
     })
-}
-
-/// What a site file may say and nothing uses yet; once for all entries.
-fn without_effect(site: &Site) -> Vec<Warning> {
-    let allow = site.allow_list().first().map(|entry| ("[[allow]]", &entry.place));
-    let cap = site.standings().iter().find(|s| s.hard_cap.is_some()).map(|entry| ("hard_cap", &entry.place));
-    let warning = |(what, place): (&str, &(Arc<str>, usize))| Fault {
-        file: Arc::clone(&place.0),
-        line: Some(place.1),
-        what: format!("{what} has no effect yet"),
-        cure: "it is understood, but nothing in this version uses it".to_owned(),
-    };
-    allow.into_iter().chain(cap).map(warning).collect()
 }
 
 /// A home that takes in the world would see nothing leave.

@@ -2,7 +2,7 @@
 
 use super::identity::Known;
 use super::pair::{Pair, PairKey};
-use super::{Detector, upload_volume};
+use super::{Detector, policy, upload_volume};
 use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
 use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
@@ -27,12 +27,15 @@ impl Detector {
         if !self.is_monitored(&known) {
             return;
         }
+        let (budget, cap) = (self.budget(&known, key, now), self.hard_cap(&known, key));
         let Some(pair) = self.pairs.get_mut(&key) else { return };
         let out = pair.window.out();
         if out < threshold {
             return;
         }
         let severity = upload_volume::severity(&known, out, threshold, &self.config);
+        let loud = || upload_volume::loudness(&known, out, threshold, &self.config);
+        let severity = policy::weigh(severity, loud, out, budget, cap);
         let due = if let Some(incident) = &pair.incident {
             incident.due(severity, now)
         } else {
@@ -143,6 +146,7 @@ impl Detector {
         let (out, into) = (pair.window.out(), pair.window.inward());
         let (flows, destinations) = pair.listed();
         let mut evidence = upload_volume::evidence(known, out, into, threshold, &self.config);
+        evidence.extend(self.policy_evidence(known, key, out, now));
         evidence.push(visibility(pair));
         evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
         let category = known.class.category.replace('_', " ");

@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod learn;
 mod naming;
 pub mod pair;
+mod policy;
 pub mod resembles;
 pub mod roster;
 pub mod rules;
