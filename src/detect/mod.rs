@@ -3,6 +3,9 @@
 //! It names a flow (its own name first), classifies the name, books the flow's bytes to the pair of home host and
 //! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
 
+mod answers;
+#[cfg(test)]
+mod attacks;
 mod baseline;
 mod cases;
 pub mod dns;

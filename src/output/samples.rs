@@ -209,6 +209,7 @@ pub(super) fn incident() -> IncidentRecord {
         evidence: vec![Evidence {
             name: "volume",
             value: 104.0,
+            weight: 0.012,
             contribution: 1.25,
             text: "312 MB out is 104 times the level of 3.0 MB".into(),
         }],
@@ -216,6 +217,28 @@ pub(super) fn incident() -> IncidentRecord {
         midstream: false,
         one_way: false,
         text: "10.1.2.3 (pc7) sent 312 MB to Dropbox within 4 s".into(),
+        answers: answers(),
+        escalate: super::Escalation { tier: 2, reasons: vec!["the device is not authorised".into()] },
+        containment: vec!["Isolate 10.1.2.3 (touches everything that this host does).".into()],
+    }
+}
+
+fn answers() -> super::Answers {
+    let answer = || super::Answer {
+        state: super::AnswerState::No,
+        text: "listed, and not managed".into(),
+        value: Some(3.5),
+        unit: Some("-log10 p"),
+        evidence: vec!["pc7 in the list of assets".into()],
+    };
+    super::Answers {
+        business_need: answer(),
+        device_authorised: answer(),
+        volume_atypical: answer(),
+        outside_hours: answer(),
+        new_service: answer(),
+        uploads: answer(),
+        recent_change: answer(),
     }
 }
 
