@@ -116,7 +116,7 @@ impl Detector {
         let base = &mut self.base;
         let learner = &mut base.learner;
         let host = base.roster.place(host, |part| learner.add_host(part, secs));
-        let target = learner.target(&key, &service, kind, secs);
+        let target = learner.target(host, &key, &service, kind, secs);
         let open = self.flows.get_mut(&flow)?;
         open.place = Some((host, target));
         (open.inferred, open.inferred_known) = (name, known);

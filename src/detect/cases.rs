@@ -8,7 +8,7 @@ use super::pair::Pair;
 use super::rules::{Analytic, Finding};
 use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
-use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
+use crate::output::{Answers, Escalation, Evidence, IncidentRecord, Phase, Record, Severity};
 use crate::units::{Bytes, Span, Timestamp};
 
 /// Name of the analytic in records.
@@ -152,7 +152,9 @@ impl Detector {
         let seq = incident.write(severity, now);
         best.written = best.score;
         let incident = incident.clone();
-        let record = case_record(&case.pair, &incident, best, due, seq, now);
+        let mut record = case_record(&case.pair, &incident, best, due, seq, now);
+        let (values, learned) = (best.found.values, best.found.verdict.is_some());
+        self.answer(&mut record, Some(&values), learned);
         self.totals.note_incident(&record);
         self.counters.alerts += u64::from(due.alert);
         self.records.push(Record::Incident(Box::new(record)));
@@ -247,6 +249,9 @@ fn case_record(
         midstream: pair.midstream,
         one_way: pair.one_way,
         text,
+        answers: Answers::default(),
+        escalate: Escalation::default(),
+        containment: Vec::new(),
     }
 }
 
@@ -254,6 +259,7 @@ fn rule_evidence(found: &(&'static Analytic, Finding)) -> Evidence {
     Evidence {
         name: found.0.name,
         value: 1.0,
+        weight: found.1.score.max(0.1),
         contribution: found.1.score.max(0.1),
         text: found.1.text.clone(),
     }

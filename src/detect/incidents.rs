@@ -1,11 +1,13 @@
 //! Asks the analytics when a pair has grown, and keeps its incident.
 
 use super::identity::Known;
+use super::learn::evidence::Values;
 use super::pair::{Pair, PairKey};
-use super::{Detector, policy, upload_volume};
+use super::{Detector, answers, policy, upload_volume};
 use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
-use crate::output::{Evidence, IncidentRecord, Phase, Record, Severity};
+use crate::output::{Answers, Escalation, Evidence, IncidentRecord, Phase, Record, Severity};
+use crate::signatures::Category;
 use crate::units::{Bytes, Span, Timestamp};
 use std::sync::Arc;
 
@@ -124,10 +126,23 @@ impl Detector {
         let Some(incident) = pair.incident.as_mut() else { return };
         let seq = incident.write(severity, now);
         let incident = incident.clone();
-        let record = self.record(key, known, threshold, due, seq, &incident, now);
+        let mut record = self.record(key, known, threshold, due, seq, &incident, now);
+        self.answer(&mut record, None, false);
         self.totals.note_incident(&record);
         self.counters.alerts += u64::from(due.alert);
         self.records.push(Record::Incident(Box::new(record)));
+    }
+
+    /// Answers the analyst's questions.
+    pub(super) fn answer(&self, record: &mut IncidentRecord, values: Option<&Values>, learned: bool) {
+        let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
+        let level = &self.config.exfil_volume_threshold;
+        let level = category.map_or(level.storage, |c| level.level(c)).0;
+        let asked = answers::Asked { record, roster: &self.base.roster, values, learned };
+        let said = answers::answers(&asked);
+        record.escalate = answers::escalate(&said, record.up_bytes_24h, level);
+        record.containment = answers::containment(record);
+        record.answers = said;
     }
 
     #[allow(clippy::too_many_arguments)] // one caller, and each is a different fact
@@ -184,6 +199,9 @@ impl Detector {
             midstream: pair.midstream,
             one_way: pair.one_way,
             text: sentence(key, known, incident, pair, threshold),
+            answers: Answers::default(),
+            escalate: Escalation::default(),
+            containment: Vec::new(),
         }
     }
 }
@@ -224,5 +242,5 @@ pub(super) fn visibility(pair: &Pair) -> Evidence {
     } else {
         parts.join("; ")
     };
-    Evidence { name: "visibility", value: f64::from(u8::from(whole)), contribution: 0.0, text }
+    Evidence { name: "visibility", value: f64::from(u8::from(whole)), weight: 0.0, contribution: 0.0, text }
 }

@@ -4,6 +4,9 @@
 //! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
 
 pub mod agents;
+mod answers;
+#[cfg(test)]
+mod attacks;
 mod baseline;
 mod cases;
 pub mod dns;

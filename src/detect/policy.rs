@@ -61,7 +61,7 @@ impl Detector {
                 format!("{} is {word} the cap of {} for what is sanctioned", Bytes(out), Bytes(cap)),
             )
         };
-        Some(Evidence { name, value: f64::from(u8::from(value)), contribution: 0.0, text })
+        Some(Evidence { name, value: f64::from(u8::from(value)), weight: 0.0, contribution: 0.0, text })
     }
 }
 

@@ -80,6 +80,7 @@ pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &Det
         Evidence {
             name: "volume",
             value: out as f64,
+            weight: 0.0,
             contribution: score,
             text: format!(
                 "{} out in {}, the level for {} is {}",
@@ -92,12 +93,14 @@ pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &Det
         Evidence {
             name: "ratio",
             value: ratio,
+            weight: 0.0,
             contribution: 0.0,
             text: format!("{} out for {} in over this service", Bytes(out), Bytes(into)),
         },
         Evidence {
             name: "role",
             value: f64::from(u8::from(known.role.carries_data())),
+            weight: 0.0,
             contribution: 0.0,
             text: if known.role.carries_data() {
                 format!("the name is used for data ({role})")

@@ -195,10 +195,82 @@ pub struct Evidence {
     pub name: &'static str,
     /// Value.
     pub value: f64,
+    /// Share of the score per unit of the value.
+    pub weight: f64,
     /// Share of the score.
     pub contribution: f64,
     /// One sentence.
     pub text: String,
+}
+
+/// Whether a question can be answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum AnswerState {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// Nothing says so or otherwise. Never satisfies a condition.
+    #[default]
+    Unknown,
+}
+
+/// The answer to one of the analyst's questions.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Answer {
+    /// Yes, no, unknown.
+    pub state: AnswerState,
+    /// One sentence.
+    pub text: String,
+    /// The figure behind it.
+    pub value: Option<f64>,
+    /// Unit of the figure.
+    pub unit: Option<&'static str>,
+    /// What speaks for it.
+    pub evidence: Vec<String>,
+}
+
+/// The analyst's questions.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Answers {
+    /// Is there a legitimate business need?
+    pub business_need: Answer,
+    /// Is the device known and authorised?
+    pub device_authorised: Answer,
+    /// Is the volume atypical?
+    pub volume_atypical: Answer,
+    /// Is it outside business hours?
+    pub outside_hours: Answer,
+    /// Is the service new for this host?
+    pub new_service: Answer,
+    /// How many uploads, how large? (yes: they were counted)
+    pub uploads: Answer,
+    /// Has something changed of late?
+    pub recent_change: Answer,
+}
+
+impl Answers {
+    /// All, by their names in records.
+    pub fn each(&self) -> [(&'static str, &Answer); 7] {
+        [
+            ("business_need", &self.business_need),
+            ("device_authorised", &self.device_authorised),
+            ("volume_atypical", &self.volume_atypical),
+            ("outside_hours", &self.outside_hours),
+            ("new_service", &self.new_service),
+            ("uploads", &self.uploads),
+            ("recent_change", &self.recent_change),
+        ]
+    }
+}
+
+/// Who should look at an incident.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Escalation {
+    /// 1 or 2.
+    pub tier: u8,
+    /// Why; empty for tier 1.
+    pub reasons: Vec<String>,
 }
 
 /// One phase of an incident.
@@ -266,6 +338,12 @@ pub struct IncidentRecord {
     pub one_way: bool,
     /// One sentence that says it all.
     pub text: String,
+    /// The analyst's questions, answered.
+    pub answers: Answers,
+    /// Who should look.
+    pub escalate: Escalation,
+    /// What could be done, ready to read out, with what each would touch.
+    pub containment: Vec<String>,
 }
 
 /// Everything that can be written.

@@ -216,6 +216,7 @@ pub(super) fn incident() -> IncidentRecord {
         evidence: vec![Evidence {
             name: "volume",
             value: 104.0,
+            weight: 0.012,
             contribution: 1.25,
             text: "312 MB out is 104 times the level of 3.0 MB".into(),
         }],
@@ -223,6 +224,28 @@ pub(super) fn incident() -> IncidentRecord {
         midstream: false,
         one_way: false,
         text: "10.1.2.3 (pc7) sent 312 MB to Dropbox within 4 s".into(),
+        answers: answers(),
+        escalate: Escalation { tier: 2, reasons: vec!["the device is not authorised".into()] },
+        containment: vec!["Isolate 10.1.2.3 (touches everything that this host does).".into()],
+    }
+}
+
+fn answers() -> Answers {
+    let answer = || Answer {
+        state: AnswerState::No,
+        text: "listed, and not managed".into(),
+        value: Some(3.5),
+        unit: Some("-log10 p"),
+        evidence: vec!["pc7 in the list of assets".into()],
+    };
+    Answers {
+        business_need: answer(),
+        device_authorised: answer(),
+        volume_atypical: answer(),
+        outside_hours: answer(),
+        new_service: answer(),
+        uploads: answer(),
+        recent_change: answer(),
     }
 }
 

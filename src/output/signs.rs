@@ -61,7 +61,13 @@ impl Sign {
 
     /// As evidence of an incident. The volume decides; a sign only explains.
     pub fn evidence(&self) -> Evidence {
-        Evidence { name: self.kind.as_str(), value: 1.0, contribution: 0.0, text: self.text.to_string() }
+        Evidence {
+            name: self.kind.as_str(),
+            value: 1.0,
+            weight: 0.0,
+            contribution: 0.0,
+            text: self.text.to_string(),
+        }
     }
 
     /// Adds a sign unless its kind is there: so a list never holds more than there are kinds.

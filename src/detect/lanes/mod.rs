@@ -127,6 +127,11 @@ pub fn judge(values: &Values, c: Circumstance) -> Verdict {
     Verdict { lane: Lane::of(values, c.kind.unwrap_or(Kind::Unknown)), raw, score: scale(raw) }
 }
 
+/// What is usual for the host and the service, in words.
+pub fn typical(values: &Values) -> Vec<String> {
+    words::typical(values)
+}
+
 /// What each kind of evidence added, the largest first.
 pub fn explain(values: &Values, c: Circumstance, most: usize) -> Vec<Evidence> {
     let x = features(values, c);

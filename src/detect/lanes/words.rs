@@ -10,7 +10,25 @@ use crate::units::Bytes;
 pub(super) fn evidence(index: usize, values: &Values, contribution: f32) -> Evidence {
     let name = NAMES.get(index).copied().unwrap_or("evidence");
     let v = f64::from(values.get(index).copied().unwrap_or_default());
-    Evidence { name, value: v, contribution: f64::from(contribution), text: text(name, v, values) }
+    made(name, v, contribution, text(name, v, values))
+}
+
+/// The weight is what the trees gave per unit of the value here.
+fn made(name: &'static str, value: f64, contribution: f32, text: String) -> Evidence {
+    let contribution = f64::from(contribution);
+    let weight = if value.abs() > 1e-6 { contribution / value } else { 0.0 };
+    Evidence { name, value, weight, contribution, text }
+}
+
+/// What is usual for the host and the service, in words.
+pub(super) fn typical(values: &Values) -> Vec<String> {
+    let days = value(values, "days_28");
+    let mut said = vec![format!("active on {days:.0} of the 28 days before")];
+    if days >= 1.0 {
+        said.push(format!("at most {} a day", bytes(value(values, "own_max"))));
+    }
+    said.push(format!("{} out today", bytes(value(values, "size") + 6.5)));
+    said
 }
 
 fn value(values: &Values, name: &str) -> f64 {
@@ -89,7 +107,7 @@ fn ratio(bin: f64) -> String {
 /// What the kind of destination added.
 pub(super) fn kind(c: Circumstance, contribution: f32) -> Evidence {
     let text = c.kind.map_or_else(String::new, |k| format!("the destination is {}", k.words()));
-    Evidence { name: "kind", value: 1.0, contribution: f64::from(contribution), text }
+    made("kind", 1.0, contribution, text)
 }
 
 /// What the part of the host added.
@@ -100,5 +118,5 @@ pub(super) fn part(c: Circumstance, contribution: f32) -> Evidence {
         p if p.server => "the host is a server",
         _ => "the host is neither server nor gateway",
     };
-    Evidence { name: "part", value: 1.0, contribution: f64::from(contribution), text: text.into() }
+    made("part", 1.0, contribution, text.into())
 }

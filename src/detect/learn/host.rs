@@ -12,6 +12,8 @@ const CELLS: usize = 48;
 /// Length of a slot of the total.
 const SLOT_SECS: i64 = 3 * 3_600;
 
+/// Names new to the network that one host may bring up in a day.
+const MAX_MET: u32 = 2_000;
 /// A surprise that only a destination never used before, or a thousandfold volume, has.
 const NEW_SURPRISE: f32 = 2.0;
 
@@ -54,6 +56,8 @@ pub struct Host {
     today: u64,
     /// The same of earlier days.
     pub days: Ring,
+    /// Names that nobody had met, of that day.
+    met: (u32, u32),
     cells: [u16; CELLS],
     cells_total: u32,
     /// Services used, in the order of first use.
@@ -76,6 +80,7 @@ impl Host {
             pulled_newest: secs.div_euclid(SLOT_SECS),
             today: 0,
             days: Ring::new(),
+            met: (day, 0),
             cells: [0; CELLS],
             cells_total: 0,
             uses: Vec::new(),
@@ -131,6 +136,15 @@ impl Host {
     /// Bytes out in the trailing day.
     pub fn day_bytes(&self) -> u64 {
         self.slots.iter().fold(0, |a, b| a.saturating_add(*b))
+    }
+
+    /// Meets a name that nobody has met. False: it has met too many today.
+    pub fn meets(&mut self, day: u32) -> bool {
+        if self.met.0 != day {
+            self.met = (day, 0);
+        }
+        self.met.1 = self.met.1.saturating_add(1);
+        self.met.1 <= MAX_MET
     }
 
     /// A connection was opened: the host is awake.

@@ -56,6 +56,14 @@ use std::sync::Arc;
 
 /// Services that peers are compared by.
 const MAX_PEER: usize = 128;
+/// Destinations at most.
+const MAX_TARGETS: usize = 1 << 20;
+/// Pairs at most unless said otherwise.
+const MAX_ENTRIES: usize = 1 << 22;
+/// Pairs looked at to find one to give up.
+const LOOKED_AT: usize = 64;
+/// The name of all names beyond what is remembered.
+const MANY: &str = "~many";
 /// Days after which "never before" means something.
 const SETTLED: u32 = 5;
 /// A host tells something of its habits from this many services on.
@@ -106,6 +114,14 @@ pub struct Learner {
     population_of: Map<(Arc<str>, bool), u32>,
     entries: Vec<Entry>,
     entry_of: Map<(u32, u32), u32>,
+    /// Places of entries that were given up.
+    free: Vec<u32>,
+    /// Where the search for an entry to give up goes on.
+    hand: usize,
+    /// Most entries; 0: the default.
+    max_entries: usize,
+    /// Entries given up.
+    pub evicted: u64,
     /// Entries that were used today.
     touched: Vec<u32>,
     day: u32,
@@ -181,6 +197,22 @@ impl Learner {
         entry.day_bytes().0 >= self.targets[target as usize].kind.floor() / 4 || entry.hour_count() >= 10
     }
 
+    /// Days before today on which a host used a destination.
+    pub fn days_used(&self, host: u32, target: u32) -> usize {
+        let entry = self.entry_of.get(&(host, target)).map(|id| &self.entries[*id as usize]);
+        entry.map_or(0, |e| e.days.stats(e.day.saturating_sub(ring::DAYS as u32), e.day).n)
+    }
+
+    /// Pairs in memory.
+    pub fn len(&self) -> usize {
+        self.entry_of.len()
+    }
+
+    /// Nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.entry_of.is_empty()
+    }
+
     /// Takes back bytes that were booked to the wrong destination.
     pub fn withdraw(&mut self, host: u32, target: u32, bytes: (u64, u64)) {
         if let Some(id) = self.entry_of.get(&(host, target)) {
@@ -188,10 +220,22 @@ impl Learner {
         }
     }
 
-    /// The place of a destination. `service`: its population; `key`: itself.
-    pub fn target(&mut self, key: &str, service: &str, kind: Kind, secs: i64) -> u32 {
+    /// With room for `entries` pairs of host and destination.
+    pub fn with_room(entries: usize) -> Self {
+        Self { max_entries: entries.max(64), ..Self::default() }
+    }
+
+    /// The place of a destination as `host` meets it. `service`: its population; `key`: itself. A host that meets more
+    /// new names in a day than anybody works with meets the rest under one name: who scans names harms nobody's
+    /// memory but his own.
+    pub fn target(&mut self, host: u32, key: &str, service: &str, kind: Kind, secs: i64) -> u32 {
         if let Some(place) = self.target_of.get(key) {
             return *place;
+        }
+        let full = self.targets.len() >= MAX_TARGETS;
+        let many = self.hosts.get_mut(host as usize).is_some_and(|h| !h.meets(day_of(secs)));
+        if (full || many) && key != MANY {
+            return self.target(host, MANY, "~", Kind::Unknown, secs);
         }
         let key: Arc<str> = Arc::from(key);
         let place = self.targets.len() as u32;
@@ -269,13 +313,48 @@ impl Learner {
             self.entries[*id as usize].roll(day_of(m.secs));
             return *id;
         }
-        let id = self.entries.len() as u32;
+        let new = Entry::new(m.host, m.target, m.secs);
+        let room = if self.max_entries == 0 { MAX_ENTRIES } else { self.max_entries };
+        if self.entries.len() - self.free.len() >= room {
+            self.give_up(day_of(m.secs));
+        }
+        let id = if let Some(id) = self.free.pop() {
+            self.entries[id as usize] = new;
+            id
+        } else {
+            self.entries.push(new);
+            self.entries.len() as u32 - 1
+        };
         self.entry_of.insert((m.host, m.target), id);
-        self.entries.push(Entry::new(m.host, m.target, m.secs));
         let target = &mut self.targets[m.target as usize];
         target.hosts += 1;
         target.beginners.note(m.secs, m.host);
         id
+    }
+
+    /// Makes room. What never moved a material volume goes first, then what was used longest ago: names that are only
+    /// scanned push out each other, never the memory of what a host uses.
+    fn give_up(&mut self, day: u32) {
+        let n = self.entries.len();
+        let mut worst: Option<((bool, u32), usize)> = None;
+        for step in 0..LOOKED_AT.min(n) {
+            let i = (self.hand + step) % n;
+            let entry = &self.entries[i];
+            if self.entry_of.get(&(entry.host, entry.target)) != Some(&(i as u32)) {
+                continue;
+            }
+            let rank = (entry.is_light(day), day.saturating_sub(entry.day));
+            if worst.is_none_or(|w| rank > w.0) {
+                worst = Some((rank, i));
+            }
+        }
+        self.hand = (self.hand + LOOKED_AT) % n.max(1);
+        if let Some((_, i)) = worst {
+            let entry = &self.entries[i];
+            self.entry_of.remove(&(entry.host, entry.target));
+            self.free.push(i as u32);
+            self.evicted += 1;
+        }
     }
 
     fn judge(&mut self, id: u32, population: u32, m: &Moved) -> Option<Values> {

@@ -2,7 +2,7 @@
 
 use super::super::file::OutputConfig;
 use super::super::json::Json;
-use super::super::{Evidence, IncidentFlow, IncidentRecord, Phase, Severity, ids};
+use super::super::{Answer, AnswerState, Evidence, IncidentFlow, IncidentRecord, Phase, Severity, ids};
 use super::{Head, head, identity};
 
 /// Generator id of all our signatures.
@@ -100,6 +100,18 @@ fn incident(j: &mut Json<'_>, r: &IncidentRecord, config: &OutputConfig) {
         }
     });
     j.array("evidence", |j| r.evidence.iter().for_each(|e| evidence(j, e)));
+    j.object("answers", |j| {
+        for (name, a) in r.answers.each() {
+            j.object(name, |j| answer(j, a));
+        }
+    });
+    j.object("escalate", |j| {
+        j.uint("tier", u64::from(r.escalate.tier));
+        let reason = r.escalate.reasons.join("; ");
+        j.str("reason", if reason.is_empty() { "nothing calls for tier 2" } else { &reason });
+    });
+    let containment: Vec<&str> = r.containment.iter().map(String::as_str).collect();
+    j.strs("containment", &containment);
     j.object("capture", |j| {
         j.uint("gap_bytes", r.gap_bytes);
         j.bool("midstream", r.midstream);
@@ -119,10 +131,33 @@ fn flow(j: &mut Json<'_>, f: &IncidentFlow, config: &OutputConfig) {
     });
 }
 
+fn answer(j: &mut Json<'_>, a: &Answer) {
+    j.str("state", a.state.as_str());
+    j.str("text", &a.text);
+    if let Some(value) = a.value {
+        j.float("value", value);
+    }
+    j.opt_str("unit", a.unit);
+    let evidence: Vec<&str> = a.evidence.iter().map(String::as_str).collect();
+    j.strs("evidence", &evidence);
+}
+
+impl AnswerState {
+    /// The word for records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 fn evidence(j: &mut Json<'_>, e: &Evidence) {
     j.item(|j| {
         j.str("name", e.name);
         j.float("value", e.value);
+        j.float("weight", e.weight);
         j.float("contribution", e.contribution);
         j.str("text", &e.text);
     });
