@@ -165,7 +165,7 @@ fn check_names_keys_without_effect_and_entries_that_have_ended() {
     let output = egret(&["check", "-c", &config]);
     assert_eq!(output.status.code(), Some(0));
     golden("tests/golden/check_warnings.txt", &err(&output).replace(&folder.path(""), ""));
-    assert!(out(&output).contains("1 allow entry") && out(&output).ends_with("no faults, 4 warnings\n"));
+    assert!(out(&output).contains("1 allow entry") && out(&output).ends_with("no faults, 3 warnings\n"));
 }
 
 #[test]
