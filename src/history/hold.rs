@@ -1,5 +1,6 @@
 //! What has been read and is not due yet, and how it is told: the clock's side of the rule that `history` states.
 
+use super::agenda::{Agenda, Due, SLOTS};
 use super::entry::{Entry, Flow};
 use super::facts::Names;
 use super::join::{Waiting, facts_of};
@@ -9,12 +10,11 @@ use crate::observe::{
 };
 use crate::parse::Facts;
 use crate::units::{Both, Span, Timestamp};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// Entries held, at most (about 250 bytes each): beyond it the clock follows the reading more closely.
 pub(super) const HELD_MAX: usize = 1 << 20;
+const _: () = assert!(HELD_MAX < SLOTS / 2);
 /// A connection that comes too late for its own time waits so long for its name.
 pub(super) const JOIN: Span = Span::from_secs(15 * 60);
 /// A connection shorter than this is told at its end, all at once.
@@ -55,33 +55,10 @@ pub struct HoldCounters {
     pub unclaimed: u64,
 }
 
-/// When something is due, its turn among equals, and the slot it lies in: one number, so that comparing is cheap.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Due(u128);
-
-/// Bits of the slot's number.
-const SLOT_BITS: u32 = 24;
-const _: () = assert!(HELD_MAX < 1 << (SLOT_BITS - 1));
-
-impl Due {
-    const fn new(at: Timestamp, turn: u64, slot: u32) -> Self {
-        let at = at.nanos().wrapping_sub(i64::MIN) as u64;
-        Self((at as u128) << 64 | (turn << SLOT_BITS) as u128 | (slot & ((1 << SLOT_BITS) - 1)) as u128)
-    }
-
-    const fn at(self) -> Timestamp {
-        Timestamp::from_nanos(((self.0 >> 64) as u64 as i64).wrapping_add(i64::MIN))
-    }
-
-    const fn slot(self) -> usize {
-        self.0 as usize & ((1 << SLOT_BITS) - 1)
-    }
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
-    heap: BinaryHeap<Reverse<Due>>,
+    due: Agenda,
     slots: Vec<Held>,
     free: Vec<u32>,
     waiting: Waiting,
@@ -135,16 +112,16 @@ impl Hold {
 
     /// Tells everything that is due before `until`, and more when there is too much.
     pub(super) fn tell(&mut self, until: Option<Timestamp>, names: &mut Names, out: &mut Vec<Told>) {
-        while let Some(&Reverse(next)) = self.heap.peek() {
+        while let Some(next) = self.due.peek() {
             let (due, slot) = (next.at(), next.slot());
-            let crowded = self.heap.len() > HELD_MAX;
+            let crowded = self.due.len() > HELD_MAX;
             if until.is_some_and(|until| due >= until) {
                 if !crowded {
                     break;
                 }
                 self.counters.hurried += 1;
             }
-            self.heap.pop();
+            self.due.pop();
             let Some(held) = self.slots.get_mut(slot) else { continue };
             let held = std::mem::replace(held, Held::Free);
             self.free.push(slot as u32);
@@ -166,7 +143,7 @@ impl Hold {
             *place = held;
         }
         self.turns += 1;
-        self.heap.push(Reverse(Due::new(due, self.turns, slot)));
+        self.due.push(Due::new(due, self.turns, slot));
     }
 
     fn tell_one(&mut self, held: Held, names: &mut Names, out: &mut Vec<Told>) {

@@ -19,6 +19,7 @@
 //! Names that come before their connection wait for it for seven days at most (Zeek writes a hello at the handshake,
 //! the connection days later if it lasts that long); a connection whose name never comes is unnamed, and DNS speaks.
 
+mod agenda;
 pub mod cells;
 pub mod entry;
 mod facts;
