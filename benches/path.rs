@@ -36,7 +36,7 @@ fn frame(flow: u32, turn: u32, seqs: &mut [u32; 2]) -> Vec<u8> {
     f.extend(seqs[side].to_be_bytes());
     f.extend(seqs[1 - side].to_be_bytes());
     f.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-    f.resize(f.len() + payload, b'x');
+    f.resize(f.len() + payload, 0xee);
     seqs[side] = seqs[side].wrapping_add(payload as u32 + u32::from(flags & 2 != 0));
     f
 }
