@@ -258,10 +258,7 @@ impl Detector {
             Sides::Inside => Direction::Up,
             Sides::Transit => return,
         };
-        if open.sides == Sides::Inside {
-            self.moved_inside(delta, now);
-        }
-        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
+        let inside = open.sides == Sides::Inside;
         let (out, into) = match direction {
             Direction::Up => (delta.bytes.up, delta.bytes.down),
             Direction::Down => (delta.bytes.down, delta.bytes.up),
@@ -270,7 +267,11 @@ impl Detector {
         let new_gap = gap.saturating_sub(open.gap);
         open.gap = open.gap.max(gap);
         self.book(delta.flow, (out, into), into, new_gap, now);
-        self.learn(delta.flow, (out, into), new_gap, now);
+        if inside {
+            self.moved_inside(delta, now);
+        } else {
+            self.learn(delta.flow, (out, into), new_gap, now);
+        }
     }
 
     /// A flow that the parsers have said nothing of.
