@@ -34,19 +34,25 @@ pub(super) fn fill(j: &mut Json<'_>, record: &FlowRecord, config: &OutputConfig)
         match &s.since {
             None => {
                 j.str("phase", "closed");
-                counters(j, &s.counts, s.app_followed);
+                volumes(j, &s.counts);
+                app_bytes(j, &s.counts, s.app_followed);
+                j.uint("retransmitted_toserver", s.counts.up.retransmitted);
+                j.uint("retransmitted_toclient", s.counts.down.retransmitted);
+                gaps(j, &s.counts);
             }
+            // An index takes only so many fields: what can be had from the record at the end is left out here.
             Some(since) => {
                 j.str("phase", "open");
                 j.object("flow", |j| {
                     packets(j, &s.counts);
-                    counters(j, &s.counts, s.app_followed);
+                    volumes(j, &s.counts);
+                    app_bytes(j, &s.counts, s.app_followed);
+                    gaps(j, &s.counts);
                     life(j, s);
-                    j.bool("alerted", record.alerted);
                 });
                 j.object("delta", |j| {
                     packets(j, since);
-                    counters(j, since, s.app_followed);
+                    volumes(j, since);
                 });
             }
         }
@@ -93,19 +99,25 @@ fn reason(end: Option<EndReason>) -> &'static str {
     }
 }
 
-/// What Suricata does not count.
-fn counters(j: &mut Json<'_>, c: &Both<Counts>, app_followed: Option<bool>) {
+/// IP and payload bytes.
+fn volumes(j: &mut Json<'_>, c: &Both<Counts>) {
     j.uint("ip_toserver", c.up.ip);
     j.uint("ip_toclient", c.down.ip);
     j.uint("payload_toserver", c.up.payload);
     j.uint("payload_toclient", c.down.payload);
+}
+
+/// Application bytes, where TLS records were followed.
+fn app_bytes(j: &mut Json<'_>, c: &Both<Counts>, app_followed: Option<bool>) {
     if let Some(all_the_way) = app_followed {
         j.uint("app_toserver", c.up.app);
         j.uint("app_toclient", c.down.app);
         j.str("app_basis", if all_the_way { "tls" } else { "mixed" });
     }
-    j.uint("retransmitted_toserver", c.up.retransmitted);
-    j.uint("retransmitted_toclient", c.down.retransmitted);
+}
+
+/// Bytes proven and never seen.
+fn gaps(j: &mut Json<'_>, c: &Both<Counts>) {
     j.uint("gap_toserver", c.up.gap);
     j.uint("gap_toclient", c.down.gap);
 }

@@ -63,8 +63,7 @@ pub(in super::super) fn logs(j: &mut Json<'_>, logs: &LogCounters) {
     j.uint("named", logs.held.named);
     j.uint("dns", logs.held.dns);
     j.uint("leases", logs.held.leases);
-    j.uint("late", logs.held.late);
-    j.uint("hurried", logs.held.hurried);
+    j.uint("late", logs.held.late + logs.held.hurried);
     j.uint("unclaimed", logs.held.unclaimed);
 }
 
