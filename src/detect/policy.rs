@@ -20,6 +20,13 @@ impl Detector {
         self.namer.catalogue().site().standing(known.service, known.class.tenant.as_deref(), &who)
     }
 
+    /// The same for a host whose destination was found by other means.
+    pub(super) fn allowed(&self, known: &Known, host: std::net::IpAddr, now: Timestamp) -> Option<u64> {
+        let who = Who { address: Some(host), name: None, groups: &[], process: None };
+        let allow = self.namer.catalogue().site().allowance(known.service, &who, now)?;
+        Some(allow.budget.bytes.0)
+    }
+
     /// The budget of the allow-list entry in force. Within it an incident stays in the log, as low: what is allowed is
     /// still counted, and still told.
     pub(super) fn budget(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<u64> {

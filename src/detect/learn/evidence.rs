@@ -85,6 +85,7 @@ impl Scene<'_> {
     }
 
     /// The evidence. Order and meaning stand in [`super::NAMES`].
+    // tidy: long because the thirty values stand in one order, each beside what it is made of
     pub(super) fn values(&self) -> Values {
         let (e, p) = (self.entry, self.population);
         let (up, down) = e.day_bytes();
