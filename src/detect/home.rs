@@ -111,7 +111,7 @@ impl Home {
     }
 
     /// Learns from the link address of a flow's first frame. A home host that also opens connections from a global
-    /// IPv6 address has its /64 at home. A link address with more than [`MAX_BEHIND_MAC`] addresses is a router: it
+    /// IPv6 address has its /64 at home. A link address with more than `MAX_BEHIND_MAC` addresses is a router: it
     /// proves nothing.
     pub fn learn_mac(&mut self, ends: &Ends, mac: [u8; 6]) -> bool {
         let ip = ends.originator;

@@ -13,7 +13,7 @@
 //! 3. A connection that lasted longer than [`AHEAD`] (or comes late because files are damaged or out of order) has a
 //!    past that the clock has left behind. It waits 15 minutes for its name, and then all that should have moved by
 //!    now is booked now; the rest in its time. It is counted `late`.
-//! 4. What is held is bounded ([`hold::HELD_MAX`]). When there is more, the clock follows more closely, and what is
+//! 4. What is held is bounded (`hold::HELD_MAX`). When there is more, the clock follows more closely, and what is
 //!    told before all of its time has been read is counted `hurried`.
 //!
 //! Names that come before their connection wait for it for seven days at most (Zeek writes a hello at the handshake,
