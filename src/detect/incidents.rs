@@ -17,10 +17,6 @@ const CHECK_EVERY: Span = Span::from_secs(60);
 impl Detector {
     /// A pair has grown by bytes of `flow`.
     pub(super) fn judge(&mut self, key: PairKey, flow: FlowId, now: Timestamp) {
-        // Once the site has been learned, what is usual decides; volume alone would spend the budget.
-        if self.is_learned(now) {
-            return;
-        }
         let Some(open) = self.flows.get(&flow) else { return };
         let Some(known) = open.known.clone() else { return };
         let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) else {
@@ -29,6 +25,7 @@ impl Detector {
         if !self.is_monitored(&known) {
             return;
         }
+        let usual_decides = self.is_settled(now);
         let (budget, cap) = (self.budget(&known, key, now), self.hard_cap(&known, key));
         let Some(pair) = self.pairs.get_mut(&key) else { return };
         let out = pair.window.out();
@@ -38,6 +35,8 @@ impl Detector {
         let severity = upload_volume::severity(&known, out, threshold, &self.config);
         let loud = || upload_volume::loudness(&known, out, threshold, &self.config);
         let severity = policy::weigh(severity, loud, out, budget, cap);
+        // Once the site is known, what is usual decides: volume alone would spend the budget, and stays in the log.
+        let severity = if usual_decides { Severity::Low } else { severity };
         let due = if let Some(incident) = &pair.incident {
             incident.due(severity, now)
         } else {
