@@ -534,3 +534,24 @@ fn the_oldest_starts_make_room_for_new_ones() {
     assert!((4_400..4_500).contains(&first.expect("room has run out")), "{first:?}");
     assert!((1_500..1_620).contains(&given_up(&worker)), "{}", given_up(&worker));
 }
+
+/// Two programs on one machine talk over its own address.
+#[test]
+fn both_ends_may_have_one_address() {
+    let mut worker = Worker::new(WorkerConfig { flows: 64, ..WorkerConfig::default() });
+    let own = |packet: Packet<'static>| Packet { pair: Pair::V4 { src: CLIENT, dst: CLIENT }, ..packet };
+    let mut packet = blank(0, START);
+    packet.tcp.flags = SYN;
+    worker.packets(&[
+        own(packet),
+        own(back(blank(1, START))),
+        own(blank(2, START)),
+        own(back(blank(3, START))),
+    ]);
+    worker.finish(Timestamp::from_nanos(START), u64::MAX);
+    let told = worker.take_told();
+    let ended = summaries(&told);
+    assert_eq!(ended.len(), 1);
+    assert_eq!((ended[0].counts.up.packets, ended[0].counts.down.packets), (2, 2));
+    assert_eq!(ended[0].ends.originator_port, 40_000);
+}

@@ -198,16 +198,19 @@ fn blank(line: &str, from: &str, to: char) -> String {
     out + rest
 }
 
+/// The first line that is not the same, from a little before the place where it parts.
 fn first_difference(wanted: &str, found: &str) -> Option<String> {
     let (mut a, mut b) = (wanted.lines(), found.lines());
     for number in 1.. {
         let (wanted, found) = (a.next(), b.next());
         if wanted != found {
-            return Some(format!(
-                "line {number}:\n  was {}\n  is  {}",
-                wanted.unwrap_or("-"),
-                found.unwrap_or("-")
-            ));
+            let (wanted, found) = (wanted.unwrap_or("-"), found.unwrap_or("-"));
+            let same = wanted.bytes().zip(found.bytes()).take_while(|(a, b)| a == b).count();
+            let part = |line: &str| {
+                let bytes = line.as_bytes().get(same.saturating_sub(60)..).unwrap_or_default();
+                String::from_utf8_lossy(bytes.get(..200).unwrap_or(bytes)).into_owned()
+            };
+            return Some(format!("line {number}:\n  was …{}\n  is  …{}", part(wanted), part(found)));
         }
         wanted?;
     }

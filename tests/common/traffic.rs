@@ -199,6 +199,23 @@ pub(crate) fn wild(seed: u64, events: usize) -> Vec<Frame> {
     scene.frames
 }
 
+/// Connections that are each opened, named, used a little and left alone: nothing but new flows, hosts and pairs.
+pub(crate) fn many(seed: u64, connections: usize) -> Vec<Frame> {
+    let (mut random, mut frames) = (Random(seed), Vec::new());
+    for n in 0..connections as u64 {
+        let at = 1_700_000_000_000_000_000 + n as i64 * 3_000_000;
+        let client = [10, (n >> 16) as u8, (n >> 8) as u8, n as u8];
+        let server = [203, 0, 113, random.below(250) as u8];
+        let isn = [random.next() as u32, random.next() as u32];
+        let mut conn = Conn::new(client.into(), 1_024 + (n % 60_000) as u16, server.into(), 443, isn);
+        frames.extend(conn.handshake(at));
+        let hello = hello("upload.box.com");
+        frames.push(conn.segment(at, 0, ACK, &hello, hello.len() as u32));
+        frames.push(conn.segment(at, 0, ACK, &[23, 3, 3, 4, 0], 1_400));
+    }
+    frames
+}
+
 struct Scene {
     random: Random,
     now: i64,
