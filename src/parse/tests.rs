@@ -515,10 +515,10 @@ fn any_bytes_do_no_harm() {
 #[test]
 fn a_record_may_say_any_version_that_ever_was() {
     for minor in 0..=4 {
-        assert!(super::tls::looks_like(&[22, 3, minor, 0, 200, 1]), "{minor}");
+        assert!(tls::looks_like(&[22, 3, minor, 0, 200, 1]), "{minor}");
     }
-    assert!(!super::tls::looks_like(&[22, 3, 5, 0, 200, 1]));
-    assert!(!super::tls::looks_like(&[22, 4, 1, 0, 200, 1]));
+    assert!(!tls::looks_like(&[22, 3, 5, 0, 200, 1]));
+    assert!(!tls::looks_like(&[22, 4, 1, 0, 200, 1]));
 }
 
 #[test]
@@ -526,7 +526,7 @@ fn a_letter_and_a_space_begin_no_request() {
     let ask = |up: &[u8]| {
         let talk =
             Talk { up, down: &[], done: Both::default(), transport: Transport::Tcp, ports: Both::default() };
-        super::http::parse(&talk)
+        http::parse(&talk)
     };
     assert_eq!(ask(b"A word and no end of words"), Outcome::Nothing(GiveUp::Unknown));
     assert_eq!(ask(b"GET /a/word/and"), Outcome::More);
