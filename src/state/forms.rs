@@ -55,7 +55,7 @@ pub mod maybe_word {
     use super::*;
 
     /// Writes a word, if there is one.
-    #[allow(clippy::ref_option)] // the form that serde asks for
+    #[allow(clippy::ref_option, clippy::ref_option_ref)] // the form that serde asks for
     pub fn serialize<S: Serializer>(word: &Option<&'static str>, to: S) -> Result<S::Ok, S::Error> {
         word.serialize(to)
     }
