@@ -123,6 +123,23 @@ impl KeyV4 {
     }
 }
 
+impl KeyV4 {
+    /// A key from its sorted parts.
+    pub const fn of(addresses: u64, port: [u16; 2], transport: Transport) -> Self {
+        Self { addr: [(addresses >> 32) as u32, addresses as u32], port, tail: transport as u32 }
+    }
+
+    /// Both addresses, sorted.
+    pub const fn addresses(&self) -> u64 {
+        (self.addr[0] as u64) << 32 | self.addr[1] as u64
+    }
+
+    /// Both ports, in the order of the addresses.
+    pub const fn ports(&self) -> [u16; 2] {
+        self.port
+    }
+}
+
 impl KeyV6 {
     /// The key of a packet and the side that sent it.
     #[inline]

@@ -1,4 +1,4 @@
-//! The bounded table of flows: allocated at its bound, swept and evicted, never grown.
+//! The bounded table of flows: swept and evicted, grown up to its bound and never beyond.
 
 use super::huge::HugePages;
 use super::key::{Key, Seeds, Side};
@@ -31,19 +31,26 @@ pub struct Table<K> {
     cold: Slab,
     seeds: Seeds,
     bound: usize,
+    /// Buckets at the bound.
+    most_buckets: usize,
     hand: usize,
 }
+
+/// Flows that a new table has room for. Few flows in few pages cost less per packet than few in many.
+const FIRST: usize = 1 << 14;
 
 impl<K: Key> Table<K> {
     /// A table for at most `bound` flows.
     pub fn new(bound: usize, seeds: Seeds) -> Self {
         let bound = bound.clamp(1, MAX_FLOWS);
         // An eighth more than the bound leaves room for tombstones, so that erasing rarely costs a rehash.
+        let room = bound + bound / 8;
         Self {
-            flows: HashTable::with_capacity_in(bound + bound / 8, HugePages),
+            flows: HashTable::with_capacity_in(room.min(FIRST), HugePages),
             cold: Slab::default(),
             seeds,
             bound,
+            most_buckets: (room * 8).div_ceil(7).next_power_of_two(),
             hand: 0,
         }
     }
@@ -67,6 +74,14 @@ impl<K: Key> Table<K> {
     #[inline]
     pub fn hash(&self, key: &K) -> u64 {
         key.hash(&self.seeds)
+    }
+
+    /// Begins to load the marks by which a flow is found, without waiting for them: call it for many flows in a row.
+    /// The result says nothing; using it keeps the load.
+    #[inline]
+    pub fn touch(&self, hash: u64) -> bool {
+        let buckets = self.flows.num_buckets();
+        self.flows.get_bucket(hash as usize & (buckets.wrapping_sub(1))).is_some()
     }
 
     /// Begins to load what [`Table::find`] will want.
@@ -105,14 +120,22 @@ impl<K: Key> Table<K> {
     }
 
     /// Adds a flow that is not there yet. The caller has made room with [`Table::victim`].
-    pub fn insert(&mut self, hash: u64, key: K, at: Timestamp, cold: Cold) {
+    pub fn insert(
+        &mut self,
+        hash: u64,
+        key: K,
+        at: Timestamp,
+        cold: Cold,
+    ) -> Option<(&mut Flow<K>, &mut Cold)> {
         let index = self.cold.insert(cold);
         // What went has left marks that take up room; without any the hash table would double itself.
-        if self.flows.capacity() == self.flows.len() {
+        if self.flows.capacity() == self.flows.len() && self.flows.num_buckets() >= self.most_buckets {
             self.sweep_marks();
         }
         let seeds = self.seeds;
-        self.flows.insert_unique(hash, Flow { key, hot: Hot::new(at, index) }, |f| f.key.hash(&seeds));
+        let flow = Flow { key, hot: Hot::new(at, index) };
+        let place = self.flows.insert_unique(hash, flow, |f| f.key.hash(&seeds));
+        Some((place.into_mut(), self.cold.get_mut(index)?))
     }
 
     /// Puts every flow in again, so that no mark of an erased one is left. Rare: once in about as many evictions as an
@@ -148,13 +171,8 @@ impl<K: Key> Table<K> {
         for _ in 0..buckets {
             self.hand = (self.hand + 1) % buckets.max(1);
             let Some(flow) = self.flows.get_bucket(self.hand) else { continue };
-            let payload: u64 = self.cold.get(flow.hot.cold()).map_or(0, |c| {
-                c.sides
-                    .iter()
-                    .zip(&flow.hot.sides)
-                    .map(|(s, h)| s.counts.payload + u64::from(h.payload))
-                    .sum()
-            });
+            let cold = self.cold.get(flow.hot.cold());
+            let payload = cold.map_or(0, |c| flow.payload(c, Side::A) + flow.payload(c, Side::B));
             let rank = if flow.hot.has(Flag::CLOSING) { 0 } else { 1 + u8::from(payload > 0) };
             if best.as_ref().is_none_or(|b| (rank, flow.hot.last) < (b.0, b.1)) {
                 best = Some((rank, flow.hot.last, flow.key));
@@ -176,15 +194,36 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// Keys of the flows that `wanted` picks.
-    pub fn keys(&self, mut wanted: impl FnMut(&Flow<K>) -> bool) -> Vec<K> {
-        self.flows.iter().filter(|f| wanted(f)).map(|f| f.key).collect()
+    /// Number of the first frame and place in the table of every flow, in no particular order.
+    pub fn numbers(&self, mut take: impl FnMut(u64, usize)) {
+        for place in 0..self.flows.num_buckets() {
+            if let Some(flow) = self.flows.get_bucket(place)
+                && let Some(cold) = self.cold.get(flow.hot.cold())
+            {
+                take(cold.ordinal(), place);
+            }
+        }
+    }
+
+    /// The key of the flow at a place of [`Table::numbers`]. Removing others moves nothing.
+    pub fn key_at(&self, place: usize) -> Option<K> {
+        self.flows.get_bucket(place).map(|flow| flow.key)
+    }
+
+    /// Begins to load both halves of the flow at a place.
+    pub fn prefetch_place(&self, place: usize) {
+        if let Some(flow) = self.flows.get_bucket(place)
+            && let Some(cold) = self.cold.get(flow.hot.cold())
+        {
+            prefetch_whole(cold);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{KeyV4, Side};
+    use super::super::key::KeyV4;
+    use super::super::record::Paths;
     use super::*;
     use crate::decode::{Packet, Pair, Path, Tcp, Transport};
 
@@ -212,34 +251,14 @@ mod tests {
     }
 
     fn cold() -> Cold {
-        Cold {
-            first: Timestamp::default(),
-            ordinal: 0,
-            reported: Timestamp::default(),
-            sides: Default::default(),
-            holes: [None, None],
-            starts: None,
-            datagrams: None,
-            datagrams_seen: 0,
-            facts: None,
-            at_report: None,
-            history: 0,
-            originator: Side::A,
-            midstream: false,
-            isn: [None, None],
-            path: Path::default(),
-            tls_overhead: 0,
-            unfollowed: [0, 0],
-            lost_at: [0, 0],
-        }
+        Cold::new(Timestamp::default(), 0, Side::A, false, &Path::default(), &mut Paths::default())
     }
 
-    /// Flows come and go for ever; the memory was asked for once.
+    /// Flows come and go for ever; beyond its bound the table never grows.
     #[test]
     fn a_full_table_never_grows() {
         // The fullest that the hash table can get for its number of buckets.
         let mut table = Table::<KeyV4>::new(1_592, Seeds::from_seed(3));
-        let buckets = table.flows.num_buckets();
         for n in 0..300_000u32 {
             if table.is_full()
                 && let Some(victim) = table.victim()
@@ -250,6 +269,7 @@ mod tests {
             table.insert(table.hash(&key), key, Timestamp::default(), cold());
             assert!(table.len() <= table.bound());
         }
-        assert_eq!(table.flows.num_buckets(), buckets);
+        assert_eq!(table.flows.num_buckets(), table.most_buckets);
+        assert_eq!(table.most_buckets, HashTable::<u64>::with_capacity(1_592 + 1_592 / 8).num_buckets());
     }
 }

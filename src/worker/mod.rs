@@ -3,6 +3,7 @@
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
+mod brief;
 mod dns;
 mod life;
 mod naming;
@@ -10,10 +11,12 @@ mod tcp;
 mod tell;
 mod udp;
 
+pub use brief::Briefs;
+
 use crate::counters::WorkerCounters;
-use crate::decode::{Neighbour, Packet, Pair, Transport};
+use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
-use crate::flow::record::{Flag, Flow};
+use crate::flow::record::{Flag, Flow, Paths};
 use crate::flow::table::{Table, Timeouts};
 use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
@@ -87,6 +90,8 @@ pub(crate) struct Context {
     config: WorkerConfig,
     counters: WorkerCounters,
     told: Vec<Told>,
+    /// Outer facts of flows, by number.
+    paths: Paths,
     /// Flows with more than [`TELL_SOON_BYTES`] untold: told at the next tick.
     soon: Vec<Waiting>,
     /// Flows that hold starts, oldest first; some have let go of them since.
@@ -97,7 +102,22 @@ pub(crate) struct Context {
     pool: usize,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
+    /// Marks of the tables that were loaded ahead. Nobody reads it; it keeps the loads.
+    touched: usize,
 }
+
+/// The flows that are left at the end; see [`Worker::closing`].
+#[derive(Debug)]
+pub struct Closing {
+    /// Number of the first packet, IPv6, place in the table.
+    order: Vec<(u64, bool, usize)>,
+    next: usize,
+}
+
+/// Flows closed at a time, so that what is told of them is still in the cache where it is judged and written.
+const CLOSED_AT_A_TIME: usize = 256;
+/// Flows whose halves are asked for ahead.
+const CLOSE_AHEAD: usize = 8;
 
 /// Flow tables of one shard and all that happens to them.
 pub struct Worker {
@@ -122,10 +142,12 @@ impl Worker {
                 config,
                 counters,
                 told: Vec::new(),
+                paths: Paths::default(),
                 soon: Vec::new(),
                 naming: VecDeque::new(),
                 holders: 0,
                 long_ways: 0,
+                touched: 0,
                 pool: 0,
             },
             swept: Timestamp::MIN,
@@ -169,7 +191,7 @@ impl Worker {
                     }
                 }
             }
-            if self.context.pool > START_POOL_BYTES
+            if self.is_overfull()
                 && let Some(last) = chunk.last()
             {
                 self.relieve_pool(last.now, last.ordinal);
@@ -217,10 +239,39 @@ impl Worker {
 
     /// The end of the input: closes every flow.
     pub fn finish(&mut self, now: Timestamp, ordinal: u64) {
-        let from = self.context.told.len();
-        self.context.close_all(&mut self.v4, now, ordinal);
-        self.context.close_all(&mut self.v6, now, ordinal);
-        self.order(from);
+        let mut closing = self.closing();
+        while self.close_some(&mut closing, now, ordinal).is_some() {}
+    }
+
+    /// The flows that the end of the input will close, in the order in which they began.
+    pub fn closing(&self) -> Closing {
+        let mut order = Vec::with_capacity(self.v4.len() + self.v6.len());
+        self.v4.numbers(|ordinal, bucket| order.push((ordinal, false, bucket)));
+        self.v6.numbers(|ordinal, bucket| order.push((ordinal, true, bucket)));
+        order.sort_unstable();
+        Closing { order, next: 0 }
+    }
+
+    /// Closes the next few of them. Gives the number of the last one's first packet; `None`: all are closed.
+    pub fn close_some(&mut self, closing: &mut Closing, now: Timestamp, ordinal: u64) -> Option<u64> {
+        let rest = closing.order.get(closing.next..).unwrap_or(&[]);
+        let some = rest.get(..CLOSED_AT_A_TIME).unwrap_or(rest);
+        for (i, (_, wide, bucket)) in some.iter().enumerate() {
+            match rest.get(i + CLOSE_AHEAD) {
+                Some((_, false, next)) => self.v4.prefetch_place(*next),
+                Some((_, true, next)) => self.v6.prefetch_place(*next),
+                None => {}
+            }
+            if *wide {
+                let key = self.v6.key_at(*bucket);
+                key.into_iter().for_each(|key| self.context.close_last(&mut self.v6, &key, now, ordinal));
+            } else {
+                let key = self.v4.key_at(*bucket);
+                key.into_iter().for_each(|key| self.context.close_last(&mut self.v4, &key, now, ordinal));
+            }
+        }
+        closing.next += some.len();
+        some.last().map(|(ordinal, ..)| *ordinal)
     }
 
     /// Takes what has been told since the last call, in order.
@@ -244,6 +295,10 @@ impl Worker {
         if let Some(told) = self.context.told.get_mut(from..) {
             told.sort_by_key(|t| t.place);
         }
+    }
+
+    fn is_overfull(&self) -> bool {
+        self.context.pool > START_POOL_BYTES
     }
 
     /// Too much is held for the parsers: the oldest starts are given up first.
@@ -285,7 +340,7 @@ impl Worker {
 fn holds_starts<K: Key>(table: &mut Table<K>, key: &K, ordinal: u64) -> bool {
     let hash = table.hash(key);
     table.find_both(hash, key).is_some_and(|(_, cold)| {
-        cold.ordinal == ordinal && (cold.starts.is_some() || cold.datagrams.is_some())
+        cold.ordinal() == ordinal && cold.holds_starts()
     })
 }
 
@@ -299,8 +354,9 @@ fn packet_of<K: Key + Into<AnyKey>>(
     hash: u64,
     packet: &Packet<'_>,
 ) {
-    if let Some(flow) = table.find(hash, &key)
-        && plain(flow, side, packet)
+    if packet.frames == 1
+        && let Some(flow) = table.find(hash, &key)
+        && plain(flow, side, &Step::of(packet), || packet.payload)
     {
         return;
     }
@@ -308,10 +364,33 @@ fn packet_of<K: Key + Into<AnyKey>>(
     context.packet(table, key, side, hash, packet);
 }
 
+/// What the short way has to know of a packet.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    at: Timestamp,
+    transport: Transport,
+    tcp: Tcp,
+    payload_len: u32,
+    wire_len: u32,
+    ip_len: u32,
+}
+
+impl Step {
+    const fn of(packet: &Packet<'_>) -> Self {
+        let Packet { at, transport, tcp, payload_len, wire_len, ip_len, .. } = *packet;
+        Self { at, transport, tcp, payload_len, wire_len, ip_len }
+    }
+}
+
 /// A packet that is simply next in order, on a flow with nothing special about it: counts it and says true.
 /// False: nothing has been changed.
 #[inline]
-fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
+fn plain<'b, K: Key>(
+    flow: &mut Flow<K>,
+    side: Side,
+    packet: &Step,
+    payload_bytes: impl FnOnce() -> &'b [u8],
+) -> bool {
     let hot = &mut flow.hot;
     let (mine, other) = (hot.sides[side.index()], hot.sides[side.other().index()]);
     let quiet = packet.at.nanos().wrapping_sub(hot.last.nanos());
@@ -330,10 +409,10 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
     let soon = payload >= TELL_SOON_BYTES && !hot.has(Flag::QUEUED);
     let over = u32::from(mine.over) + packet.wire_len.wrapping_sub(packet.ip_len);
     let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
-    if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 || packet.frames != 1 {
+    if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 {
         return false;
     }
-    if hot.has(Flag::TLS) && packet.payload_len > 0 && !follows(flow, side, packet) {
+    if hot.has(Flag::TLS) && packet.payload_len > 0 && !follows(flow, side, payload_bytes(), packet.payload_len) {
         return false;
     }
     let hot = &mut flow.hot;
@@ -350,10 +429,10 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
 /// Walks the TLS records if nothing has to be booked for it; else leaves the follower where it was. A follower that is
 /// lost and stays lost costs nothing either: what passes meanwhile is found by the payload counter.
 #[inline]
-fn follows<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
+fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: u32) -> bool {
     let before = flow.hot.follow[side.index()];
     let mut follower = before;
-    let done = follower.walk(packet.payload, packet.payload_len, 0);
+    let done = follower.walk(payload, payload_len, 0);
     if done.app != 0 || follower.is_lost() != before.is_lost() {
         return false;
     }

@@ -24,26 +24,27 @@ impl Context {
         seq: u32,
         packet: &Packet<'_>,
     ) {
-        if cold.starts.is_none() {
+        if cold.has_more().is_none_or(|more| more.starts.is_none()) {
             if self.is_plainly_unknown(flow, cold, side, seq, packet) {
                 return;
             }
-            cold.starts = Some(Box::new(begin(cold)));
+            cold.more().starts = Some(Box::new(begin(cold)));
         }
-        let Some(starts) = cold.starts.as_mut() else { return };
+        let (ordinal, from_originator) = (cold.ordinal(), side == cold.originator);
+        let limit = if from_originator { MAX_UP } else { MAX_DOWN };
+        let Some(starts) = cold.has_more_mut().and_then(|more| more.starts.as_mut()) else { return };
         let before = starts.sides[side.index()].held();
-        let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
         let grown = starts.sides[side.index()].add(seq, packet.payload, packet.payload_len, limit);
         let after = starts.sides[side.index()].held();
         self.pool = (self.pool + after).saturating_sub(before);
         if !starts.queued {
             starts.queued = true;
             self.holders += 1;
-            self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+            self.naming.push_back(Waiting { key: flow.key.into(), ordinal });
         }
         let news = grown || starts.sides[side.index()].ended();
-        if news && !is_dns(cold) && cold.starts.as_mut().is_some_and(|s| s.worth_asking()) {
-            let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        if news && !is_dns(cold) && cold.has_more_mut().and_then(|more| more.starts.as_mut()).is_some_and(|s| s.worth_asking()) {
+            let mut turn = self.turn(packet.ordinal, cold.ordinal());
             self.ask(flow, cold, packet.now, false, &mut turn);
         }
         if news && is_dns(cold) {
@@ -61,8 +62,7 @@ impl Context {
         seq: u32,
         packet: &Packet<'_>,
     ) -> bool {
-        let place = &cold.sides[side.index()];
-        if !place.anchored || place.base != seq || packet.payload.len() != packet.payload_len as usize {
+        if !cold.anchored(side) || cold.sides[side.index()].base != seq || packet.payload.len() != packet.payload_len as usize {
             return false;
         }
         let ends = flow.key.ends(cold.originator);
@@ -78,7 +78,7 @@ impl Context {
         if !matches!(outcome, Outcome::Nothing(_)) {
             return false;
         }
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
         self.heard(flow, cold, outcome, packet.now, false, &mut turn);
         true
     }
@@ -94,12 +94,12 @@ impl Context {
         if !flow.hot.has(Flag::NAMING) {
             return;
         }
-        if cold.starts.is_some() {
+        if cold.has_more().is_some_and(|more| more.starts.is_some()) {
             if !is_dns(cold) {
                 self.ask(flow, cold, now, true, turn);
             }
             self.release(flow, cold);
-        } else if let Some(mut datagrams) = cold.datagrams.take() {
+        } else if let Some(mut datagrams) = cold.has_more_mut().and_then(|more| more.datagrams.take()) {
             self.pool = self.pool.saturating_sub(datagrams.held());
             self.holders -= 1;
             let outcome = datagrams.finish();
@@ -115,7 +115,7 @@ impl Context {
         last: bool,
         turn: &mut Turn,
     ) {
-        let Some(starts) = cold.starts.as_ref() else { return };
+        let Some(starts) = cold.has_more().and_then(|more| more.starts.as_ref()) else { return };
         let (up, down) = (cold.originator.index(), cold.originator.other().index());
         let ends = flow.key.ends(cold.originator);
         let talk = Talk {
@@ -171,29 +171,29 @@ impl Context {
         complete: bool,
         turn: &mut Turn,
     ) {
-        if cold.facts.as_deref() == Some(&*facts) && !complete {
+        if cold.facts().map(|f| &**f) == Some(&*facts) && !complete {
             return;
         }
         if let Some((_, source)) = &facts.name
-            && cold.facts.as_ref().is_none_or(|f| f.name.is_none())
+            && cold.facts().is_none_or(|f| f.name.is_none())
             && let Some(n) = self.counters.names.get_mut(*source as usize)
         {
             *n += 1;
         }
-        if facts.client_is_responder && cold.isn == [None, None] && cold.facts.is_none() {
+        if facts.client_is_responder && (cold.isn(Side::A), cold.isn(Side::B)) == (None, None) && cold.facts().is_none() {
             cold.turn_round();
         }
         if facts.app == AppProto::Tls && facts.tls.is_some() && !flow.hot.has(Flag::TLS) {
             follow(flow, cold, &facts);
         }
         let facts = Arc::new(*facts);
-        cold.facts = Some(Arc::clone(&facts));
+        cold.more().facts = Some(Arc::clone(&facts));
         self.name(flow, cold, facts, complete, now, turn);
     }
 
     /// The parsers will say no more: what they said before becomes final.
     fn settle_facts<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, now: Timestamp, turn: &mut Turn) {
-        if let Some(facts) = cold.facts.clone() {
+        if let Some(facts) = cold.facts().cloned() {
             self.name(flow, cold, facts, true, now, turn);
         }
     }
@@ -208,12 +208,12 @@ impl Context {
         turn: &mut Turn,
     ) {
         let named = Telling::Named {
-            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
+            flow: flow.key.flow_id(cold.ordinal(), self.config.seed),
             ends: flow.key.ends(cold.originator),
             at: flow.hot.last,
             facts,
             complete,
-            path: cold.path,
+            path: cold.path(&self.paths),
         };
         self.say(turn, now, named);
     }
@@ -229,7 +229,7 @@ impl Context {
     ) {
         let hash = table.hash(key);
         let Some((flow, cold)) = table.find_both(hash, key) else { return };
-        if cold.ordinal != flow_ordinal || (cold.starts.is_none() && cold.datagrams.is_none()) {
+        if cold.ordinal() != flow_ordinal || !cold.holds_starts() {
             return;
         }
         let mut turn = self.turn(ordinal, flow_ordinal);
@@ -242,24 +242,25 @@ impl Context {
 
     /// Frees the starts.
     pub(crate) fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
-        if let Some(starts) = cold.starts.take() {
+        if let Some(starts) = cold.has_more_mut().and_then(|more| more.starts.take()) {
             self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
             self.holders -= usize::from(starts.queued);
         }
-        if let Some(datagrams) = cold.datagrams.take() {
+        if let Some(datagrams) = cold.has_more_mut().and_then(|more| more.datagrams.take()) {
             self.pool = self.pool.saturating_sub(datagrams.held());
             self.holders -= 1;
         }
         flow.hot.set(Flag::NAMING, false);
+        cold.tidy();
     }
 }
 
 /// Empty starts that know where the data of each side begins, as far as a SYN told.
 fn begin(cold: &Cold) -> Starts {
     let mut starts = Starts::default();
-    for (start, side) in starts.sides.iter_mut().zip(&cold.sides) {
-        if side.anchored {
-            start.anchor(side.base);
+    for side in [Side::A, Side::B] {
+        if cold.anchored(side) {
+            starts.sides[side.index()].anchor(cold.sides[side.index()].base);
         }
     }
     starts
@@ -267,7 +268,7 @@ fn begin(cold: &Cold) -> Starts {
 
 /// The flow is DNS over TCP, as far as is known.
 fn is_dns(cold: &Cold) -> bool {
-    cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Dns)
+    cold.facts().is_some_and(|f| f.app == AppProto::Dns)
 }
 
 /// Begins to follow TLS records: walks over what is there, so that the place after it is known.
@@ -275,13 +276,17 @@ fn follow<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, facts: &Facts) {
     flow.hot.set(Flag::TLS, true);
     let version = facts.tls.as_ref().map_or(0, |t| t.version);
     // RFC 8446 §5.2: one byte of type and a tag of 16; RFC 5288: explicit nonce of 8 and a tag of 16.
-    cold.tls_overhead = if version >= 0x0304 { 17 } else { 24 };
-    let Some(starts) = cold.starts.as_ref() else { return };
+    cold.more().tls_overhead = if version >= 0x0304 { 17 } else { 24 };
+    let more = cold.more();
+    let Some(starts) = more.starts.as_ref() else { return };
+    let (overhead, mut app) = (more.tls_overhead, [0; 2]);
     for (i, start) in starts.sides.iter().enumerate() {
         let mut follower = Follower::START;
-        let done = follower.walk(start.bytes(), start.bytes().len() as u32, cold.tls_overhead);
-        cold.sides[i].counts.app += u64::from(done.app);
-        cold.lost_at[i] = (start.bytes().len() as u64).saturating_sub(u64::from(done.unknown));
+        let done = follower.walk(start.bytes(), start.bytes().len() as u32, overhead);
+        app[i] = done.app;
+        more.lost_at[i] = (start.bytes().len() as u64).saturating_sub(u64::from(done.unknown));
         flow.hot.follow[i] = follower;
     }
+    cold.add_app(Side::A, app[0]);
+    cold.add_app(Side::B, app[1]);
 }

@@ -3,14 +3,12 @@
 use super::{AnyKey, Context, Waiting};
 use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
-use crate::flow::record::{Cold, Flag, Flow, Seen};
+use crate::flow::record::{Cold, DATAGRAMS_MAX, Flag, Flow, Seen};
 use crate::observe::{Lease, Telling};
 use crate::parse::{AppProto, Facts, datagrams, dhcp, tunnel};
 use crate::units::{Direction, Span};
 use std::sync::Arc;
 
-/// Datagrams looked at before a UDP flow counts as nothing that carries a name.
-const LOOKED_AT: u8 = 8;
 /// The port of DNS (RFC 1035 §4.2.1).
 const DNS_PORT: u16 = 53;
 
@@ -37,25 +35,25 @@ impl Context {
             self.dhcp(flow, cold, packet);
             return;
         }
-        if cold.datagrams.is_none() {
-            cold.datagrams = datagrams::Starts::begin(packet.payload);
-            if let Some(starts) = &cold.datagrams {
-                self.pool += starts.held();
-                self.holders += 1;
-                self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
-            }
+        if cold.has_more().is_none_or(|more| more.datagrams.is_none())
+            && let Some(starts) = datagrams::Starts::begin(packet.payload)
+        {
+            self.pool += starts.held();
+            self.holders += 1;
+            self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal() });
+            cold.more().datagrams = Some(starts);
         }
         let from = if side == cold.originator { Direction::Up } else { Direction::Down };
-        if let Some(mut starts) = cold.datagrams.take() {
+        if let Some(mut starts) = cold.has_more_mut().and_then(|more| more.datagrams.take()) {
             let before = starts.held();
             let outcome = starts.datagram(from, packet.payload);
             self.pool = (self.pool + starts.held()).saturating_sub(before);
-            cold.datagrams = Some(starts);
-            let mut turn = self.turn(packet.ordinal, cold.ordinal);
+            cold.more().datagrams = Some(starts);
+            let mut turn = self.turn(packet.ordinal, cold.ordinal());
             self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             return;
         }
-        if cold.datagrams_seen == 0 {
+        if cold.datagrams_seen() == 0 {
             self.tunnel(flow, cold, packet);
         }
         look_on(flow, cold);
@@ -64,7 +62,7 @@ impl Context {
     /// Labels a tunnel by its first datagram. After STUN a hello of DTLS may still come over the same ports.
     fn tunnel<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
         let Some(app) = tunnel::label(packet.payload) else { return };
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
         let facts = Box::new(Facts { app, ..Facts::default() });
         self.found(flow, cold, facts, packet.now, false, &mut turn);
         if app != AppProto::Stun {
@@ -75,14 +73,14 @@ impl Context {
     /// Every datagram of a DHCP flow is read: it tells who has which address, and names no flow.
     fn dhcp<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
         let Some(given) = dhcp::message(packet.payload) else {
-            if cold.facts.is_none() {
+            if cold.facts().is_none() {
                 look_on(flow, cold);
             }
             return;
         };
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
-        if cold.facts.is_none() {
-            cold.facts = Some(Arc::new(Facts { app: AppProto::Dhcp, ..Facts::default() }));
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
+        if cold.facts().is_none() {
+            cold.more().facts = Some(Arc::new(Facts { app: AppProto::Dhcp, ..Facts::default() }));
         }
         let until = packet.at.plus(Span::from_secs(i64::from(given.secs)));
         let lease = Lease { ip: given.ip, mac: given.mac, name: given.name, at: packet.at, until };
@@ -92,8 +90,9 @@ impl Context {
 
 /// One more datagram that told nothing: the parsers lose patience.
 pub(crate) fn look_on<K: Key>(flow: &mut Flow<K>, cold: &mut Cold) {
-    cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
-    if cold.datagrams_seen >= LOOKED_AT {
+    if cold.datagrams_seen() >= DATAGRAMS_MAX {
         flow.hot.set(Flag::NAMING, false);
+    } else {
+        cold.count_datagram();
     }
 }
