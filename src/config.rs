@@ -15,6 +15,7 @@ pub use load::Loader;
 pub use print::{print_default, reference};
 
 use crate::flow::table::Timeouts;
+use crate::geo::Geo;
 use crate::net::Nets;
 use crate::signatures::Category;
 use crate::units::{Bytes, Span};
@@ -223,6 +224,12 @@ pub struct Config {
     pub signatures: Option<PathBuf>,
     /// The site's own policy.
     pub site: Option<PathBuf>,
+    /// File that tells the autonomous system of an address; opened, it stands in `geo`.
+    pub asn_db: Option<PathBuf>,
+    /// File that tells the country and city of an address; opened, it stands in `geo`.
+    pub city_db: Option<PathBuf>,
+    /// The databases of addresses.
+    pub geo: Geo,
     /// Facts about the site, beyond `home_net`.
     pub facts: SiteFacts,
 }
@@ -240,6 +247,9 @@ impl Default for Config {
             output: OutputConfig::default(),
             signatures: None,
             site: None,
+            asn_db: None,
+            city_db: None,
+            geo: Geo::default(),
             facts: SiteFacts::default(),
         }
     }

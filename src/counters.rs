@@ -115,6 +115,14 @@ pub struct DetectCounters {
     pub alerts: u64,
     /// Tellings that came after the detector had stopped waiting for them (live).
     pub late: u64,
+    /// Flows whose true name ECH hid and that neither DNS nor the address named: unknown name on a shared front.
+    pub shared_front: u64,
+    /// Encrypted DNS flows (DoT, DoH, DoQ): what these clients resolve is not seen.
+    pub hidden_dns: u64,
+    /// Addresses whose machine is known.
+    pub leases: u64,
+    /// Machines and addresses forgotten for want of room.
+    pub hosts_evicted: u64,
     /// Names by source, after DNS and addresses have been asked.
     pub names: BTreeMap<&'static str, u64>,
 }

@@ -5,7 +5,7 @@
 use crate::capture::{Batch, Frame, Lent};
 use crate::clock::Clock;
 use crate::counters::FrontCounters;
-use crate::decode::{self, Decoded, Packet};
+use crate::decode::{self, Decoded, Neighbour, Packet, Skip};
 use crate::flow::fragments::Fragments;
 use crate::flow::prefetch::prefetch;
 use crate::units::Timestamp;
@@ -19,6 +19,10 @@ pub trait Sink<'b> {
     fn lent(&mut self, packet: Packet<'b>);
     /// A packet put together from fragments: its bytes are gone after the call.
     fn passing(&mut self, packet: &Packet<'_>);
+    /// A machine was seen to use an address. Whoever keeps no such thing need not.
+    fn neighbour(&mut self, seen: Neighbour) {
+        let _ = seen;
+    }
     /// The clock has passed a second. `ordinal`: place in the order of all frames and ticks.
     fn tick(&mut self, now: Timestamp, ordinal: u64);
 }
@@ -76,7 +80,14 @@ impl Front {
                     self.counters.decoded += 1;
                     sink.lent(packet);
                 }
-                Decoded::Skip(why) => skip(&mut self.counters, why as usize, 1),
+                Decoded::Skip(why) => {
+                    skip(&mut self.counters, why as usize, 1);
+                    if matches!(why, Skip::Arp | Skip::Icmp)
+                        && let Some(seen) = decode::neighbour(&frame)
+                    {
+                        sink.neighbour(seen);
+                    }
+                }
                 Decoded::Fragment(fragment) => {
                     let (counters, next) = (&mut self.counters, &mut self.next);
                     self.fragments

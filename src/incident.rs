@@ -81,6 +81,11 @@ impl Incident {
         self.grown = self.grown.max(now);
     }
 
+    /// Bytes turned out to have gone elsewhere.
+    pub fn shrink(&mut self, out: u64) {
+        self.up_bytes = self.up_bytes.saturating_sub(out);
+    }
+
     /// Whether a record is due after growth. A rise of severity is always worth one, and an alert.
     pub fn due(&self, severity: Severity, now: Timestamp) -> Option<Due> {
         if severity > self.severity {

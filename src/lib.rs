@@ -36,6 +36,7 @@ pub mod signatures;
 
 pub mod config;
 pub mod detect;
+pub mod geo;
 pub mod incident;
 pub mod output;
 

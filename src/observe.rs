@@ -229,7 +229,7 @@ pub enum Telling {
     Dns(Box<DnsAnswer>),
     /// A flow ended (or is reported while open).
     Summary(Box<FlowSummary>),
-    /// An address was leased (logs only).
+    /// An address was leased, or seen in use. The unspecified address: only the name of a machine is told.
     Lease(Box<Lease>),
 }
 

@@ -16,7 +16,7 @@ use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
-use crate::decode::Packet;
+use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
 use crate::detect::roster::Assets;
 use crate::front::{Front, Sink};
@@ -92,6 +92,7 @@ impl Setup {
         let home = c.home_net.clone();
         Detector::new(c.detect.clone(), &c.sensor, c.seed, home, Arc::clone(&self.catalogue))
             .with_site(c.facts.clone(), self.assets())
+            .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
     }
 }
 
@@ -175,6 +176,11 @@ impl<'b> Sink<'b> for Inline<'_, 'b> {
     fn passing(&mut self, packet: &Packet<'_>) {
         self.hand_over();
         self.worker.packets(std::slice::from_ref(packet));
+    }
+
+    fn neighbour(&mut self, seen: Neighbour) {
+        self.hand_over();
+        self.worker.neighbour(&seen);
     }
 
     fn tick(&mut self, now: Timestamp, ordinal: u64) {

@@ -61,14 +61,21 @@ const EMPTY: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 
 fn help_fits_a_screen_and_names_what_exists() {
     let short = egret(&["-h"]);
     assert_eq!(short.status.code(), Some(0));
-    for command in ["replay", "check", "services", "completions"] {
+    for command in ["replay", "live", "logs", "interfaces", "check", "services", "completions"] {
         assert!(out(&short).contains(command), "{command}");
     }
-    for later in ["live", "logs", "interfaces", "incidents"] {
+    for later in ["incidents", "whatif"] {
         assert!(!out(&short).contains(later), "{later} does not exist yet");
         assert_eq!(egret(&[later]).status.code(), Some(2), "{later}");
     }
-    for help in [&["-h"][..], &["replay", "-h"], &["check", "-h"], &["services", "-h"]] {
+    for help in [
+        &["-h"][..],
+        &["replay", "-h"],
+        &["live", "-h"],
+        &["logs", "-h"],
+        &["check", "-h"],
+        &["services", "-h"],
+    ] {
         assert!(out(&egret(help)).lines().count() <= 40, "{help:?}");
     }
     assert!(out(&egret(&["--help"])).contains("Examples:"));
@@ -89,7 +96,9 @@ fn slips_on_the_command_line_are_one_line_with_a_cure() {
     let mut text = String::new();
     for args in [
         &["replya", "x"][..],
-        &["live", "-i", "eth0"],
+        &["live"],
+        &["live", "-i", "nosuch0", "--ring", "1 MiB"],
+        &["live", "-i", "nosuch0", "--bpf", "not port 22"],
         &["replay"],
         &["replay", "--qiet", "x"],
         &["replay", "--workers", "0", "x"],
@@ -146,7 +155,7 @@ fn check_names_keys_without_effect_and_entries_that_have_ended() {
     let folder = Folder::new("warnings");
     let config = folder.file(
         "egret.toml",
-        "esxi_hosts = [\"10.0.0.9\"]\n[detect]\nalert_budget = 2\n[signatures]\nsite = \"site.toml\"\n",
+        "people = \"people.csv\"\n[detect]\nmonitored_tools = [\"rclone\"]\n[signatures]\nsite = \"site.toml\"\n",
     );
     folder.file(
         "site.toml",

@@ -352,7 +352,7 @@ fn the_program_captures_until_a_signal_and_writes_stats() {
     let dir = dir("program");
     let mut sensor = Command::new("ip")
         .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
-        .args(["--workers", "2", "--ring", "4MiB", "--json", "-o"])
+        .args(["--workers", "2", "--ring", "16MiB", "--json", "-o"])
         .arg(&dir)
         .stdout(Stdio::piped())
         .spawn()
@@ -372,11 +372,13 @@ fn the_program_captures_until_a_signal_and_writes_stats() {
     assert!(sensor.wait().unwrap().success());
     assert!(serde_json::from_str::<Value>(&said).is_ok(), "{said}");
     let text = std::fs::read_to_string(dir.join("eve.json")).unwrap();
-    let stats = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let stats = stats.filter(|v| v["event_type"] == "stats").last().unwrap();
+    let mut stats = text.lines().rev().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let stats = stats.find(|v| v["event_type"] == "stats").unwrap();
     let capture = &stats["egret"]["capture"];
-    assert_eq!(capture["frames"].as_u64(), Some(sent), "{capture}");
     assert_eq!(capture["kernel_frames"].as_u64(), Some(sent), "{capture}");
+    // On a busy machine the ring may be too small for a pause: then it says so.
+    let seen = capture["frames"].as_u64().unwrap() + capture["kernel_drops"].as_u64().unwrap();
+    assert_eq!(seen, sent, "{capture}");
     let workers = stats["egret"]["workers"].as_array().unwrap();
     let each: Vec<u64> = workers.iter().map(|w| w["capture"]["kernel_frames"].as_u64().unwrap()).collect();
     assert_eq!((each.len(), each.iter().sum::<u64>()), (2, sent));
@@ -393,4 +395,33 @@ fn interfaces_are_listed_in_their_namespace() {
     let text = String::from_utf8(list.stdout).unwrap();
     assert!(text.lines().any(|line| line.starts_with("tap0") && line.contains("Ethernet")), "{text}");
     assert!(text.contains("Packet capture is permitted."), "{text}");
+}
+
+/// How fast it goes here, by the generator's clock: `cargo test --release --test live -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn fastest() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    for (what, size, count) in [("60-byte", 18, 1_000_000), ("1400-byte", 1_358, 300_000)] {
+        let frames: Vec<_> = (0..count)
+            .map(|i: u32| {
+                let body = udp(40_000 + (i % 1_000) as u16, 443, &vec![7; size]);
+                ethernet(0x0800, &v4(0x0a00_0001 + i % 250, 0xc633_6401, 17, i as u16, 0, &body))
+            })
+            .collect();
+        for workers in [1, 2] {
+            let (mut sent, mut secs) = (0, 0.0);
+            let (summary, _) = capture(&cable, &dir("fastest"), workers, RingConfig::default(), |_| {
+                let began = Instant::now();
+                sent = cable.send(&frames, 0).unwrap();
+                secs = began.elapsed().as_secs_f64();
+            });
+            let (seen, dropped, ..) = accounts(&summary);
+            assert_eq!(sent, seen + dropped);
+            let rate = sent as f64 / secs;
+            eprintln!(
+                "{what} frames, {workers} workers: {rate:.0} sent a second, {dropped} of {sent} dropped"
+            );
+        }
+    }
 }

@@ -19,7 +19,8 @@ use std::time::Duration;
 /// How a ring is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RingConfig {
-    /// Bytes of a block: a power of two times the page size.
+    /// Bytes of a block: a power of two times the page size. On a quiet wire every block is handed over nearly empty,
+    /// so that many small ones bridge a longer pause than few large ones.
     pub block_bytes: u32,
     /// Number of blocks.
     pub blocks: u32,
@@ -36,8 +37,8 @@ pub struct RingConfig {
 impl Default for RingConfig {
     fn default() -> Self {
         Self {
-            block_bytes: 1 << 20,
-            blocks: 64,
+            block_bytes: 1 << 18,
+            blocks: 256,
             retire_ms: 10,
             snap: 1 << 18,
             promiscuous: true,

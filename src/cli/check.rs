@@ -89,6 +89,13 @@ fn in_force(loaded: &Loaded, file: Option<&Path>) -> String {
             plural_of(site.allow_list().len(), "allow entry", "allow entries")
         ),
     );
+    for (key, path, database) in
+        [("asn-db", &config.asn_db, &config.geo.asn), ("city-db", &config.city_db, &config.geo.city)]
+    {
+        if let (Some(path), Some(database)) = (path, database) {
+            row(key, format!("{}: {}", path.display(), database.describe()));
+        }
+    }
     row("home", home(config));
     row(
         "monitored",

@@ -65,6 +65,14 @@ pub struct Policy {
     /// Directory of signature files in place of those built in
     #[arg(long, value_name = "DIR")]
     pub signatures: Option<PathBuf>,
+
+    /// Database in MaxMind's format that tells the autonomous system of an address
+    #[arg(long, value_name = "FILE")]
+    pub asn_db: Option<PathBuf>,
+
+    /// Database in MaxMind's format that tells the country and city of an address
+    #[arg(long, value_name = "FILE")]
+    pub city_db: Option<PathBuf>,
 }
 
 /// Flags of `egret replay`.
@@ -182,7 +190,7 @@ pub struct CheckFlags {
     pub home_net: Vec<Cidr>,
 
     /// Print the documented default configuration
-    #[arg(long, conflicts_with_all = ["config", "set", "signatures", "home_net"])]
+    #[arg(long, conflicts_with_all = ["config", "set", "signatures", "asn_db", "city_db", "home_net"])]
     pub print_default: bool,
 }
 

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Bytes of a block of the ring. A frame is never larger than a block.
-const BLOCK: u32 = 1 << 20;
+const BLOCK: u32 = 1 << 18;
 
 /// Flags of `egret live`.
 #[derive(Args, Debug)]
@@ -135,7 +135,7 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
     }
     config.workers = flags.workers.map_or_else(cores, usize::from);
     let blocks = flags.ring.0 / u64::from(BLOCK);
-    if !(2..=16_384).contains(&blocks) {
+    if !(8..=65_536).contains(&blocks) {
         let cure = "give from 2MiB to 16GiB for each worker and interface";
         return Err(flag("--ring", format!("{} is no size for a ring", flags.ring), cure));
     }

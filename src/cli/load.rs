@@ -3,10 +3,11 @@
 use super::flags::Policy;
 use super::messages::Stop;
 use crate::config::{Config, Loader};
+use crate::geo::{Database, Wanted};
 use crate::net::{Cidr, Nets};
-use crate::signatures::{Catalogue, Site};
+use crate::signatures::Catalogue;
 use crate::strict::{Fault, Warning};
-use std::sync::Arc;
+use std::path::Path;
 
 /// All that is in force.
 pub(super) struct Loaded {
@@ -34,12 +35,15 @@ pub(super) fn load(
     if let Some(dir) = &policy.signatures {
         config.signatures = Some(dir.clone());
     }
+    let (asn, city) = (policy.asn_db.clone(), policy.city_db.clone());
+    (config.asn_db, config.city_db) = (asn.or(config.asn_db.take()), city.or(config.city_db.take()));
     if !home_net.is_empty() {
         config.home_net = Some(Nets::new(home_net.iter().copied()));
     }
     if let Err(fault) = change(config).and_then(|()| home_of(home_net)) {
         loader.fault(fault);
     }
+    let mut broken = Vec::new();
     let config = loader.config_mut();
     let loaded = Catalogue::load(config.signatures.as_deref(), config.site.as_deref());
     let (mut catalogue, mut warnings) = match loaded {
@@ -51,25 +55,35 @@ pub(super) fn load(
             (Catalogue::builtin(), Vec::new())
         }
     };
+    let config = loader.config_mut();
+    let (asn, city) =
+        (open(config.asn_db.as_deref(), Wanted::Asn), open(config.city_db.as_deref(), Wanted::Place));
+    for (slot, opened) in [(&mut config.geo.asn, asn), (&mut config.geo.city, city)] {
+        match opened {
+            Ok(database) => *slot = database,
+            Err(fault) => broken.push(fault),
+        }
+    }
+    broken.into_iter().for_each(|fault| loader.fault(fault));
     loader.fit(&mut catalogue);
     let keys_set = loader.keys_set();
     let (config, more) = loader.finish().map_err(Stop::Faults)?;
     warnings.extend(more);
-    warnings.extend(without_effect(catalogue.site()));
     Ok(Loaded { config, catalogue, warnings, keys_set })
 }
 
-/// What a site file may say and nothing uses yet; once for all entries.
-fn without_effect(site: &Site) -> Vec<Warning> {
-    let allow = site.allow_list().first().map(|entry| ("[[allow]]", &entry.place));
-    let cap = site.standings().iter().find(|s| s.hard_cap.is_some()).map(|entry| ("hard_cap", &entry.place));
-    let warning = |(what, place): (&str, &(Arc<str>, usize))| Fault {
-        file: Arc::clone(&place.0),
-        line: Some(place.1),
-        what: format!("{what} has no effect yet"),
-        cure: "it is understood, but nothing in this version uses it".to_owned(),
-    };
-    allow.into_iter().chain(cap).map(warning).collect()
+/// Opens a database of addresses, if one is named.
+fn open(path: Option<&Path>, wanted: Wanted) -> Result<Option<Database>, Fault> {
+    let Some(path) = path else { return Ok(None) };
+    Database::open(path, wanted).map(Some).map_err(|what| Fault {
+        file: path.display().to_string().into(),
+        line: None,
+        what,
+        cure: match wanted {
+            Wanted::Asn => "give a database such as GeoLite2-ASN.mmdb, or leave --asn-db out".to_owned(),
+            Wanted::Place => "give a database such as GeoLite2-City.mmdb, or leave --city-db out".to_owned(),
+        },
+    })
 }
 
 /// A home that takes in the world would see nothing leave.

@@ -11,12 +11,15 @@ mod ether;
 mod ip;
 mod lean;
 mod link;
+mod neighbour;
 mod overlay;
 mod piece;
 mod transport;
 mod tunnel;
 mod wan;
 mod wifi;
+
+pub use neighbour::{Neighbour, neighbour};
 
 use crate::capture::{Frame, LinkType};
 use crate::units::Timestamp;

@@ -131,7 +131,7 @@ impl Detector {
         open.began = false;
         self.base.learner.withdraw(host, target, total);
         if let Some(case) = self.base.cases.get_mut(&(host, target)) {
-            case.pair.withdraw(flow, total.0);
+            case.pair.withdraw(flow, total.0, total.1);
         }
         self.learn(flow, total, 0, now);
     }

@@ -120,6 +120,13 @@ impl Detector {
     pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: Found, now: Timestamp) {
         let Some(severity) = self.severity_of(&found) else { return };
         let Some(open) = self.flows.get(&flow) else { return };
+        // What the site allows stays in the log, within its budget; beyond it nothing is calmed. Rules stand above.
+        let allowed = open.inferred_known.as_ref().is_some_and(|known| {
+            let host = open.best_identity().host.map(|h| h.ip);
+            let out = self.base.learner.day_out(key.0, key.1);
+            host.is_some_and(|host| self.allowed(known, host, now).is_some_and(|budget| out <= budget))
+        });
+        let severity = if allowed && found.findings.is_empty() { Severity::Low } else { severity };
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let score = found.score();
         let up = case.pair.window.out();
@@ -216,6 +223,8 @@ fn case_record(
         reasons.join("; ")
     );
     evidence.push(super::incidents::visibility(pair));
+    evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
+    evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
     IncidentRecord {
         id: incident.id.clone(),
         seq,

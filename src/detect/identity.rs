@@ -63,10 +63,16 @@ impl Namer {
         known
     }
 
-    /// The service that owns an address alone.
-    pub fn by_address(&self, ip: IpAddr, host: Option<IpAddr>) -> Option<Arc<Known>> {
-        let id = self.catalogue.by_address(ip)?;
+    /// The service that owns an address alone, or the autonomous system that announces it.
+    pub fn by_address(&self, ip: IpAddr, asn: Option<u32>, host: Option<IpAddr>) -> Option<Arc<Known>> {
+        let id = self.catalogue.by_address(ip).or_else(|| self.catalogue.by_asn(asn?))?;
         Some(Arc::new(self.known(id, Role::Mixed, None, true, host.filter(|_| self.by_host))))
+    }
+
+    /// Some service of a category: for flows that show the kind of service but not which.
+    pub fn by_category(&self, category: Category, host: Option<IpAddr>) -> Option<Arc<Known>> {
+        let service = self.catalogue.services().find(|s| s.category == category)?;
+        Some(Arc::new(self.known(service.id, Role::Api, None, false, host.filter(|_| self.by_host))))
     }
 
     /// The catalogue in use.
@@ -112,7 +118,7 @@ impl Namer {
     }
 }
 
-/// How sure a name from `source` is to be the destination's (docs/detection.md says why).
+/// How sure a name from `source` is to be the destination's (docs/names.md says why).
 pub const fn confidence(source: NameSource) -> f32 {
     match source {
         NameSource::Connect => 0.97,

@@ -3,12 +3,13 @@
 use super::identity::Known;
 use super::learn::evidence::Values;
 use super::pair::{Pair, PairKey};
-use super::{Detector, answers, upload_volume};
+use super::{Detector, answers, policy, upload_volume};
 use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
 use crate::output::{Answers, Escalation, Evidence, IncidentRecord, Phase, Record, Severity};
 use crate::signatures::Category;
 use crate::units::{Bytes, Span, Timestamp};
+use std::sync::Arc;
 
 /// Idle incidents are looked for this often.
 const CHECK_EVERY: Span = Span::from_secs(60);
@@ -28,12 +29,15 @@ impl Detector {
         if !self.is_monitored(&known) {
             return;
         }
+        let (budget, cap) = (self.budget(&known, key, now), self.hard_cap(&known, key));
         let Some(pair) = self.pairs.get_mut(&key) else { return };
         let out = pair.window.out();
         if out < threshold {
             return;
         }
         let severity = upload_volume::severity(&known, out, threshold, &self.config);
+        let loud = || upload_volume::loudness(&known, out, threshold, &self.config);
+        let severity = policy::weigh(severity, loud, out, budget, cap);
         let due = if let Some(incident) = &pair.incident {
             incident.due(severity, now)
         } else {
@@ -42,6 +46,7 @@ impl Detector {
             let (ends, path, identity) = (open.ends, open.path, open.identity.clone());
             pair.incident =
                 Some(Box::new(Incident::open(id, now, severity, out, flow, ends, path, identity)));
+            pair.known = Some(Arc::clone(&known));
             self.open.push(key);
             self.counters.incidents += 1;
             Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
@@ -81,25 +86,25 @@ impl Detector {
     fn close_incident(&mut self, key: PairKey, now: Timestamp) {
         self.open.retain(|k| *k != key);
         let Some(pair) = self.pairs.get(&key) else { return };
-        let Some(incident) = &pair.incident else { return };
+        let (Some(incident), Some(known)) = (&pair.incident, pair.known.clone()) else { return };
         let severity = incident.severity;
-        let host = incident.identity.host.as_ref().map(|h| h.ip);
-        let known = incident.identity.name.clone().and_then(|name| self.namer.classify(&name, host));
-        if let Some(known) = known
-            && let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config)
-        {
+        if let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) {
             let due = Due { phase: Phase::Final, alert: false };
             self.write_incident(key, &known, threshold, severity, due, now);
         }
-        if let Some(pair) = self.pairs.get_mut(&key) {
-            pair.incident = None;
-            // What this incident has told does not open the next one.
-            let told = pair.window.out();
-            pair.window.withdraw(told);
-            pair.flows.clear();
-            pair.flows_total = 0;
-            pair.destinations.clear();
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        (pair.incident, pair.known) = (None, None);
+        // What this incident has told does not open the next one.
+        let told = pair.window.out();
+        pair.window.withdraw(told, 0);
+        for flow in pair.flows.drain(..) {
+            if let Some(open) = self.flows.get_mut(&flow.flow) {
+                open.alerted = true;
+            }
         }
+        pair.flows_total = 0;
+        pair.destinations.clear();
+        pair.signs.clear();
     }
 
     /// `monitored_services` names it, or names nothing at all.
@@ -156,7 +161,9 @@ impl Detector {
         let (out, into) = (pair.window.out(), pair.window.inward());
         let (flows, destinations) = pair.listed();
         let mut evidence = upload_volume::evidence(known, out, into, threshold, &self.config);
+        evidence.extend(self.policy_evidence(known, key, out, now));
         evidence.push(visibility(pair));
+        evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
         let category = known.class.category.replace('_', " ");
         let service = &known.class.service_name;
         let critical = if incident.severity == Severity::Critical { " [critical]" } else { "" };

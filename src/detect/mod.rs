@@ -3,6 +3,7 @@
 //! It names a flow (its own name first), classifies the name, books the flow's bytes to the pair of home host and
 //! service, asks the analytics, and keeps incidents. One file per analytic, named for the behaviour.
 
+pub mod agents;
 mod answers;
 #[cfg(test)]
 mod attacks;
@@ -10,11 +11,15 @@ mod baseline;
 mod cases;
 pub mod dns;
 pub mod home;
+pub mod hosts;
 pub mod identity;
 mod incidents;
 pub mod lanes;
 pub mod learn;
+mod naming;
 pub mod pair;
+mod policy;
+pub mod resembles;
 pub mod roster;
 pub mod rules;
 pub mod totals;
@@ -27,11 +32,11 @@ use crate::decode::Path;
 use crate::net::Nets;
 use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
 use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
-use crate::parse::{AppProto, Facts, NameSource, TlsFacts};
+use crate::parse::{AppProto, Facts, TlsFacts};
 use crate::signatures::{Catalogue, Sanction};
 use crate::units::{Both, Direction, Timestamp};
 use home::{Home, Sides};
-use identity::{Known, Namer, confidence};
+use identity::{Known, Namer};
 use pair::{Contribution, Pair, PairKey};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,6 +52,8 @@ const RUN_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Debug)]
 struct OpenFlow {
     ends: Ends,
+    /// The originator, or the client that a proxy speaks for.
+    client: IpAddr,
     identity: Identity,
     known: Option<Arc<Known>>,
     sides: Sides,
@@ -65,6 +72,8 @@ struct OpenFlow {
     gap: u64,
     /// Where they were booked.
     pair: Option<PairKey>,
+    /// It was part of an incident that has ended since.
+    alerted: bool,
     midstream: bool,
     one_way: bool,
     /// Host and destination as they are learned.
@@ -85,6 +94,7 @@ pub struct Detector {
     home: Home,
     namer: Namer,
     resolved: dns::Resolved,
+    memory: naming::Memory,
     flows: Map<FlowId, OpenFlow>,
     pairs: Map<PairKey, Pair>,
     /// Pairs with an open incident, in the order they were opened.
@@ -110,6 +120,7 @@ impl Detector {
             sensor: sensor.to_owned(),
             seed,
             home: Home::new(home_net),
+            memory: naming::Memory::new(&catalogue),
             namer: Namer::new(catalogue),
             resolved: dns::Resolved::default(),
             flows: Map::default(),
@@ -146,7 +157,12 @@ impl Detector {
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
-            Telling::Lease(lease) => self.base.roster.lease(lease.ip, lease.mac),
+            Telling::Lease(lease) => {
+                self.memory.hosts.learn(&lease);
+                if lease.until > lease.at && !lease.ip.is_unspecified() {
+                    self.base.roster.lease(lease.ip, lease.mac);
+                }
+            }
         }
     }
 
@@ -172,7 +188,8 @@ impl Detector {
 
     /// What was counted so far.
     pub fn counters(&self) -> DetectCounters {
-        DetectCounters { pairs: self.pairs.len() as u64, ..self.counters.clone() }
+        let (leases, hosts_evicted) = self.memory.hosts.counts();
+        DetectCounters { pairs: self.pairs.len() as u64, leases, hosts_evicted, ..self.counters.clone() }
     }
 
     /// Totals for the summary of the run.
@@ -187,27 +204,24 @@ impl Detector {
 
     /// The parsers know more about a flow.
     fn named(&mut self, flow: FlowId, ends: Ends, facts: &Facts, path: Path, now: Timestamp) {
-        let mut identity = Identity {
-            name: facts.name.as_ref().map(|(name, _)| Arc::from(&**name)),
-            source: facts.name.as_ref().map(|(_, source)| *source),
-            confidence: facts.name.as_ref().map_or(0.0, |(_, source)| confidence(*source)),
-            ech: facts.tls.as_ref().map_or_else(Default::default, |t| t.ech),
-            ..Identity::default()
-        };
         if let Some((mac, _)) = path.mac {
             self.home.learn_mac(&ends, mac);
         }
-        let known = self.classify(&ends, &mut identity, now);
+        let (mut identity, known) = self.identify(&ends, facts, now);
         let sides = self.home.sides(&ends, known.is_some());
-        identity.host = Self::host_of(&ends, sides, &path);
+        // The client that a proxy speaks for is the one whose bytes they are.
+        let client = self.behind_proxy(&ends, facts);
+        identity.host = self.host_of(&client, sides, &path, now);
         if sides == Sides::Transit {
             self.home.learn(&ends, known.as_ref().map(|k| k.service.index() as u64));
         }
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
+        let moved = moved || open.client != client.originator;
         let renamed = open.identity.name != identity.name;
         (open.ends, open.identity, open.known, open.sides, open.path) =
             (ends, identity.clone(), known, sides, path);
+        open.client = client.originator;
         if moved {
             self.rebook(flow, now);
         }
@@ -217,40 +231,13 @@ impl Detector {
         }
     }
 
-    /// Finds the service of a flow. A flow with no name of its own takes the one that its client was told by DNS,
-    /// else the service that owns the address. The outer name of an encrypted hello is the front's, never the
-    /// destination's: it stays in the record unless something better is known.
-    fn classify(&mut self, ends: &Ends, identity: &mut Identity, now: Timestamp) -> Option<Arc<Known>> {
-        identity.originator_home = self.home.contains(ends.originator);
-        let host = self.home_host(ends);
-        let own = identity.source.is_some_and(|s| s != NameSource::EchOuterSni);
-        if !own && let Some((told, only)) = self.resolved.name(ends.originator, ends.responder, now) {
-            identity.name = Some(Arc::clone(&told.name));
-            identity.source = Some(NameSource::Dns);
-            identity.confidence = confidence(NameSource::Dns) * if only { 1.0 } else { 0.7 };
-        }
-        let named = identity.source.is_some_and(|s| s != NameSource::EchOuterSni);
-        let known = if named {
-            identity.name.as_ref().and_then(|name| self.namer.classify(name, host))
-        } else {
-            let known = self.namer.by_address(ends.responder, host);
-            if known.is_some() && identity.source.is_none() {
-                identity.source = Some(NameSource::Address);
-                identity.confidence = confidence(NameSource::Address);
-            }
-            known
-        };
-        identity.class = known.as_ref().map(|k| Arc::clone(&k.class));
-        known
-    }
-
     /// Bytes that were booked before the name was known, or under another, move to where they belong.
     fn rebook(&mut self, flow: FlowId, now: Timestamp) {
         let Some(open) = self.flows.get_mut(&flow) else { return };
         if let Some(old) = open.pair.take()
             && let Some(pair) = self.pairs.get_mut(&old)
         {
-            pair.withdraw(flow, open.counted);
+            pair.withdraw(flow, open.counted, open.total.1);
         }
         open.counted = 0;
         let total = open.total;
@@ -265,12 +252,16 @@ impl Detector {
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
         open.at = (delta.first, delta.last);
-        let Sides::Out(direction) = open.sides else {
-            if open.sides == Sides::Inside {
-                self.moved_inside(delta, now);
-            }
-            return;
+        let direction = match open.sides {
+            Sides::Out(direction) => direction,
+            // A name that makes the responder outside may still come: its bytes must not be lost until then.
+            Sides::Inside => Direction::Up,
+            Sides::Transit => return,
         };
+        if open.sides == Sides::Inside {
+            self.moved_inside(delta, now);
+        }
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         let (out, into) = match direction {
             Direction::Up => (delta.bytes.up, delta.bytes.down),
             Direction::Down => (delta.bytes.down, delta.bytes.up),
@@ -287,7 +278,7 @@ impl Detector {
         let mut identity = Identity::default();
         let known = self.classify(&ends, &mut identity, now);
         let sides = self.home.sides(&ends, known.is_some());
-        identity.host = Self::host_of(&ends, sides, &Path::default());
+        identity.host = self.host_of(&ends, sides, &Path::default(), now);
         OpenFlow { identity, known, ..OpenFlow::new(ends, sides) }
     }
 
@@ -359,13 +350,15 @@ impl Detector {
         let open = open.unwrap_or_else(|| self.unnamed(summary.ends, now));
         let mut identity = open.identity;
         if identity.host.is_none() {
-            identity.host = Self::host_of(&summary.ends, open.sides, &summary.path);
+            identity.host = self.host_of(&summary.ends, open.sides, &summary.path, now);
         }
-        let alerted = open.pair.and_then(|key| self.pairs.get(&key)).is_some_and(|p| p.has_alerted(flow));
+        let pair = open.pair.and_then(|key| self.pairs.get(&key));
+        let alerted = open.alerted || (open.counted > 0 && pair.is_some_and(|p| p.incident.is_some()));
         if ended {
             if let Some(source) = identity.source {
                 *self.counters.names.entry(source.as_str()).or_default() += 1;
             }
+            self.count_hidden(&identity);
             self.totals.add(&summary, &identity, open.sides);
         }
         self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
@@ -375,16 +368,20 @@ impl Detector {
         [ends.originator, ends.responder].into_iter().find(|ip| self.home.contains(*ip))
     }
 
-    /// The home side of a flow as records name it.
-    fn host_of(ends: &Ends, sides: Sides, path: &Path) -> Option<Arc<Host>> {
+    /// The home side of a flow as records name it. A lease knows the machine better than the frame, whose link address
+    /// may be a router's.
+    fn host_of(&self, ends: &Ends, sides: Sides, path: &Path, now: Timestamp) -> Option<Arc<Host>> {
         let up = match sides {
             Sides::Out(direction) => direction == Direction::Up,
             Sides::Inside => true,
             Sides::Transit => return None,
         };
         let ip = if up { ends.originator } else { ends.responder };
-        let mac = path.mac.map(|(source, destination)| if up { source } else { destination });
-        Some(Arc::new(Host { ip, mac, name: None }))
+        let hosts = &self.memory.hosts;
+        let seen = path.mac.map(|(source, destination)| if up { source } else { destination });
+        let (mac, name) = hosts.machine(ip, now).map_or((None, None), |(mac, name)| (Some(mac), name));
+        let mac = mac.or_else(|| seen.filter(|mac| !hosts.is_router(*mac)));
+        Some(Arc::new(Host { ip, mac, name: name.map(Into::into) }))
     }
 }
 
@@ -392,6 +389,7 @@ impl OpenFlow {
     fn new(ends: Ends, sides: Sides) -> Self {
         Self {
             ends,
+            client: ends.originator,
             identity: Identity::default(),
             known: None,
             sides,
@@ -403,6 +401,7 @@ impl OpenFlow {
             counted: 0,
             gap: 0,
             pair: None,
+            alerted: false,
             midstream: false,
             one_way: false,
             place: None,
@@ -435,7 +434,7 @@ impl OpenFlow {
     fn pair_key(&self) -> Option<PairKey> {
         let known = self.known.as_ref()?;
         let Sides::Out(direction) = self.sides else { return None };
-        let host = if direction == Direction::Up { self.ends.originator } else { self.ends.responder };
+        let host = if direction == Direction::Up { self.client } else { self.ends.responder };
         let calm = matches!(known.sanction, Sanction::Own | Sanction::Sanctioned);
         let aside = !known.role.carries_data() && known.role != crate::signatures::Role::Api;
         Some(PairKey { host, service: known.service, calm, aside })

@@ -1,9 +1,10 @@
 //! What one host sent to one service: the trailing window, and who contributed.
 
+use super::identity::Known;
 use super::window::Window;
 use crate::incident::Incident;
 use crate::observe::{Ends, FlowId};
-use crate::output::{Identity, IncidentFlow};
+use crate::output::{Identity, IncidentFlow, Sign};
 use crate::signatures::ServiceId;
 use crate::units::{Span, Timestamp};
 use std::net::IpAddr;
@@ -44,10 +45,14 @@ pub struct Pair {
     pub midstream: bool,
     /// A contributing flow was seen one way only.
     pub one_way: bool,
+    /// What was odd about the names of contributing flows; one of a kind.
+    pub signs: Vec<Sign>,
     /// When bytes were booked last.
     pub touched: Timestamp,
     /// The incident that is open.
     pub incident: Option<Box<Incident>>,
+    /// What is known of the service, from the flow that opened the incident.
+    pub known: Option<Arc<Known>>,
 }
 
 /// Bytes of one flow that count for a pair.
@@ -85,8 +90,10 @@ impl Pair {
             gap: 0,
             midstream: false,
             one_way: false,
+            signs: Vec::new(),
             touched: now,
             incident: None,
+            known: None,
         }
     }
 
@@ -106,6 +113,9 @@ impl Pair {
         self.midstream |= part.midstream;
         self.one_way |= part.one_way;
         self.list_flow(part);
+        for sign in &part.identity.signs {
+            Sign::add(&mut self.signs, sign.clone());
+        }
         if let Some(name) = &part.identity.name {
             self.list_destination(name, part.out);
         }
@@ -149,10 +159,22 @@ impl Pair {
     }
 
     /// Takes back what a flow had booked here before its real name was known.
-    pub fn withdraw(&mut self, flow: FlowId, out: u64) {
-        self.window.withdraw(out);
-        self.flows.retain(|f| f.flow != flow);
+    pub fn withdraw(&mut self, flow: FlowId, out: u64, into: u64) {
+        self.window.withdraw(out, into);
+        if out == 0 {
+            return;
+        }
         self.flows_total = self.flows_total.saturating_sub(1);
+        if let Some(at) = self.flows.iter().position(|f| f.flow == flow) {
+            let name = self.flows.swap_remove(at).name;
+            for (_, bytes) in self.destinations.iter_mut().filter(|(n, _)| Some(n) == name.as_ref()) {
+                *bytes = bytes.saturating_sub(out);
+            }
+            self.destinations.retain(|(_, bytes)| *bytes > 0);
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.shrink(out);
+        }
     }
 
     /// Contributing flows and destinations, the largest first.
@@ -161,10 +183,5 @@ impl Pair {
         flows.sort_by(|a, b| b.up_bytes.cmp(&a.up_bytes).then(a.flow.cmp(&b.flow)));
         destinations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         (flows, destinations)
-    }
-
-    /// The flow is among the contributors of an open incident.
-    pub fn has_alerted(&self, flow: FlowId) -> bool {
-        self.incident.is_some() && self.flows.iter().any(|f| f.flow == flow)
     }
 }

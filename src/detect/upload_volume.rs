@@ -55,6 +55,11 @@ pub fn severity(known: &Known, out: u64, threshold: u64, config: &DetectConfig) 
     if calm || !known.weighty {
         return Severity::Low;
     }
+    loudness(known, out, threshold, config)
+}
+
+/// How grave `out` bytes would be if the site had said nothing.
+pub fn loudness(known: &Known, out: u64, threshold: u64, config: &DetectConfig) -> Severity {
     let times = out / threshold.max(1);
     let ceiling = config.exfil_volume_threshold.ceiling.0;
     if known.high_risk && out >= ceiling {

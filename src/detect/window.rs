@@ -48,13 +48,13 @@ impl Window {
     }
 
     /// Takes bytes out again that were booked here by mistake; never more than there are.
-    pub fn withdraw(&mut self, mut out: u64) {
+    pub fn withdraw(&mut self, mut out: u64, mut into: u64) {
         for back in 0..SLOTS as i64 {
             let slot = &mut self.slots[place(self.newest.saturating_sub(back))];
-            let part = slot.0.min(out);
-            slot.0 -= part;
-            self.sum.0 -= part;
-            out -= part;
+            let part = (slot.0.min(out), slot.1.min(into));
+            (slot.0, slot.1) = (slot.0 - part.0, slot.1 - part.1);
+            self.sum = (self.sum.0 - part.0, self.sum.1 - part.1);
+            (out, into) = (out - part.0, into - part.1);
         }
     }
 
@@ -98,8 +98,9 @@ mod tests {
         w.advance(at(1_000_000), DAY);
         assert_eq!((w.out(), w.inward()), (0, 0));
         w.add(5, 0);
-        w.withdraw(9);
-        assert_eq!(w.out(), 0);
+        w.add(0, 3);
+        w.withdraw(9, 2);
+        assert_eq!((w.out(), w.inward()), (0, 1));
     }
 
     #[test]

@@ -7,6 +7,9 @@ pub const MAX_DOWN: usize = 64 * 1024;
 /// Pieces that may wait for an earlier one.
 const MAX_PIECES: usize = 32;
 
+/// Bytes read by the parsers before they are asked more rarely.
+const EAGER: usize = 128 * 1024;
+
 /// One direction.
 #[derive(Clone, Default, Debug)]
 pub struct Start {
@@ -29,6 +32,27 @@ pub struct Starts {
     pub sides: [Start; 2],
     /// Stands in the queue of those that may have to make room.
     pub queued: bool,
+    /// Bytes of both sides, and sides that had ended, when the parsers were asked last.
+    asked: (usize, usize),
+    /// Bytes that the parsers have been given so far, over all times that they were asked.
+    work: usize,
+}
+
+impl Starts {
+    /// Whether the parsers should be asked again. While they have read little, always; later only when an eighth has
+    /// been added or a side has ended, so that a hello in single bytes costs as much as a few whole ones. What they
+    /// are asked at the end of the flow is all there is: nothing is lost, it is only found later.
+    pub fn worth_asking(&mut self) -> bool {
+        let held: usize = self.sides.iter().map(|s| s.bytes.len()).sum();
+        let ended = self.sides.iter().filter(|s| s.ended).count();
+        let grown = held.saturating_sub(self.asked.0) >= held / 8;
+        if self.work >= EAGER && !grown && ended == self.asked.1 {
+            return false;
+        }
+        self.asked = (held, ended);
+        self.work = self.work.saturating_add(held);
+        true
+    }
 }
 
 impl Start {
@@ -74,6 +98,13 @@ impl Start {
             self.end();
         }
         grown
+    }
+
+    /// Drops the first `n` bytes: a message that has been read.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.bytes.len());
+        self.bytes.drain(..n);
+        self.base = self.base.map(|base| base.wrapping_add(n as u32));
     }
 
     /// Gives the waiting pieces up; what is contiguous stays.
@@ -168,6 +199,28 @@ mod tests {
         assert!(s.ended());
         assert!(!s.add(10, b"klm", 3, MAX_UP));
         assert_eq!(s.bytes(), b"abc");
+    }
+
+    #[test]
+    fn single_bytes_do_not_ask_for_every_one() {
+        let mut starts = Starts::default();
+        let asked = (0..MAX_UP as u32).filter(|i| {
+            starts.sides[0].add(*i, b"x", 1, MAX_UP);
+            starts.worth_asking()
+        });
+        let asked = asked.count();
+        assert!((500..600).contains(&asked), "{asked}");
+        assert!(starts.work < EAGER + 10 * MAX_UP, "{}", starts.work);
+    }
+
+    #[test]
+    fn consumed_messages_make_room() {
+        let mut s = Start::default();
+        s.anchor(5);
+        s.add(5, b"abcd", 4, MAX_UP);
+        s.consume(3);
+        s.add(9, b"ef", 2, MAX_UP);
+        assert_eq!(s.bytes(), b"def");
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Tests of the reader of logs.
+
 use super::*;
 use crate::observe::{FlowDelta, Telling};
 use crate::parse::NameSource;

@@ -10,9 +10,12 @@ pub mod json;
 pub mod report;
 #[cfg(test)]
 mod samples;
+pub mod signs;
 pub mod stamp;
 mod words;
 pub mod zeek;
+
+pub use self::signs::{Sign, SignKind};
 
 use self::file::{Files, OutputConfig};
 use crate::counters::Stats;
@@ -90,6 +93,23 @@ pub struct Identity {
     pub originator_home: bool,
     /// The home side, when there is one.
     pub host: Option<Arc<Host>>,
+    /// What is odd about the name; one of a kind at most.
+    pub signs: Vec<Sign>,
+    /// Who announces the responder's address, where a database says so.
+    pub dest: Option<Arc<Dest>>,
+}
+
+/// What databases say of the responder's address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Dest {
+    /// Autonomous system.
+    pub asn: Option<u32>,
+    /// Its organisation.
+    pub org: Option<Box<str>>,
+    /// ISO 3166 code of the country.
+    pub country: Option<Box<str>>,
+    /// City, in English.
+    pub city: Option<Box<str>>,
 }
 
 /// The home side of a flow.

@@ -56,6 +56,13 @@ pub(super) fn identity() -> Identity {
         class: Some(Arc::new(class)),
         originator_home: true,
         host: Some(Arc::new(host)),
+        signs: vec![Sign::new(SignKind::SniAddressMismatch, "the address is another's")],
+        dest: Some(Arc::new(Dest {
+            asn: Some(19_679),
+            org: Some("Dropbox".into()),
+            country: Some("US".into()),
+            city: Some("San Francisco".into()),
+        })),
     }
 }
 
@@ -218,27 +225,24 @@ pub(super) fn incident() -> IncidentRecord {
         one_way: false,
         text: "10.1.2.3 (pc7) sent 312 MB to Dropbox within 4 s".into(),
         answers: answers(),
-        escalate: super::Escalation { tier: 2, reasons: vec!["the device is not authorised".into()] },
+        escalate: Escalation { tier: 2, reasons: vec!["the device is not authorised".into()] },
         containment: vec!["Isolate 10.1.2.3 (touches everything that this host does).".into()],
     }
 }
 
-fn answers() -> super::Answers {
-    let answer = || super::Answer {
-        state: super::AnswerState::No,
-        text: "listed, and not managed".into(),
-        value: Some(3.5),
-        unit: Some("-log10 p"),
-        evidence: vec!["pc7 in the list of assets".into()],
-    };
-    super::Answers {
-        business_need: answer(),
-        device_authorised: answer(),
-        volume_atypical: answer(),
-        outside_hours: answer(),
-        new_service: answer(),
-        uploads: answer(),
-        recent_change: answer(),
+fn answers() -> Answers {
+    let plain =
+        || Answer { state: AnswerState::No, text: "listed, and not managed".into(), ..Answer::default() };
+    let figured = || Answer { value: Some(3.5), unit: Some("-log10 p"), ..plain() };
+    let reasoned = |answer: Answer| Answer { evidence: vec!["pc7 in the list of assets".into()], ..answer };
+    Answers {
+        business_need: reasoned(plain()),
+        device_authorised: plain(),
+        volume_atypical: reasoned(figured()),
+        outside_hours: plain(),
+        new_service: reasoned(plain()),
+        uploads: figured(),
+        recent_change: plain(),
     }
 }
 

@@ -39,4 +39,12 @@ impl Starts {
             Self::Dtls(fragments) => fragments.finish(),
         }
     }
+
+    /// Memory held, about.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Quic(initials) => initials.held(),
+            Self::Dtls(fragments) => fragments.held(),
+        }
+    }
 }

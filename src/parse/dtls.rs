@@ -32,6 +32,11 @@ impl Fragments {
             && r.u16().is_some_and(|len| len >= 12)
     }
 
+    /// Memory held.
+    pub fn held(&self) -> usize {
+        size_of::<Self>() + self.pieces.held()
+    }
+
     /// Takes the next datagram of the flow, in whichever direction it went.
     pub fn datagram(&mut self, from: Direction, datagram: &[u8]) -> Outcome {
         self.datagrams = self.datagrams.saturating_add(1);

@@ -5,6 +5,7 @@
 
 pub mod certificate;
 pub mod datagrams;
+pub mod dhcp;
 pub mod dns;
 pub mod dtls;
 pub mod fingerprint;
@@ -227,6 +228,8 @@ pub enum AppProto {
     WireGuard,
     /// OpenVPN.
     OpenVpn,
+    /// DHCP, IPv4 and IPv6.
+    Dhcp,
 }
 
 /// All that the parsers found out about a flow so far. Small when little is known: details are boxed.
@@ -343,7 +346,13 @@ pub fn exercise(bytes: &[u8]) {
             let _ = parse(&Talk { up, down, done, transport: Transport::Tcp, ports });
         }
     }
-    let _ = (tunnel::label(rest), dns::message(rest), certificate::read(rest), gquic::client_hello(rest, 0));
+    let _ = (
+        tunnel::label(rest),
+        dhcp::message(rest),
+        dns::message(rest),
+        certificate::read(rest),
+        gquic::client_hello(rest, 0),
+    );
     dns::messages(rest).for_each(|m| drop(dns::message(m)));
     for carrier in [hello::Carrier::Tcp, hello::Carrier::Quic, hello::Carrier::Datagram] {
         if let Some(hello) = hello::ClientHello::read(rest, rest.len(), carrier) {

@@ -39,6 +39,11 @@ impl Pieces {
         }
     }
 
+    /// Memory on the heap.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.capacity() + self.ranges.capacity() * size_of::<(usize, usize)>()
+    }
+
     /// The contiguous beginning.
     pub(super) fn start(&self) -> &[u8] {
         let end = self.ranges.first().filter(|r| r.0 == 0).map_or(0, |r| r.1);

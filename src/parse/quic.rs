@@ -65,6 +65,12 @@ impl Initials {
         }
     }
 
+    /// Memory held.
+    pub fn held(&self) -> usize {
+        let streams = self.attempts.iter().flatten().map(|a| a.cid.len() + a.stream.held());
+        size_of::<Self>() + streams.sum::<usize>()
+    }
+
     /// The best there is, when no more will come or nobody wants to wait: a cut hello may hold the name.
     pub fn finish(&mut self) -> Outcome {
         let cut = self.attempts.iter().flatten().find_map(|a| a.facts(true));

@@ -4,7 +4,7 @@ use super::merge::Merge;
 use super::{End, Error, Progress, Setup, write};
 use crate::capture::{Batch, Source};
 use crate::counters::WorkerCounters;
-use crate::decode::Packet;
+use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
 use crate::flow::key::{Seeds, shard};
 use crate::front::{Front, Sink};
@@ -27,6 +27,8 @@ const RECORDS: usize = 64;
 enum Item {
     /// A packet whose payload lies at `at..at + len` of the batch, or of the copied bytes.
     Packet { packet: Packet<'static>, at: u32, len: u32, copied: bool },
+    /// A machine was seen to use an address.
+    Neighbour(Neighbour),
     /// A tick.
     Tick { now: Timestamp, ordinal: u64 },
 }
@@ -153,6 +155,11 @@ fn work(
                     let payload = from.get(at as usize..(at + len) as usize).unwrap_or(&[]);
                     packets.push(Packet { payload, ..packet });
                 }
+                Item::Neighbour(seen) => {
+                    worker.packets(&packets);
+                    packets.clear();
+                    worker.neighbour(&seen);
+                }
                 Item::Tick { now, ordinal } => {
                     worker.packets(&packets);
                     packets.clear();
@@ -261,6 +268,13 @@ impl<'b> Sink<'b> for Dealer<'_> {
         let at = self.deal.copied.len() as u32;
         self.deal.copied.extend_from_slice(packet.payload);
         self.push(packet, at, true);
+    }
+
+    fn neighbour(&mut self, seen: Neighbour) {
+        // It belongs to no pair of hosts: any worker may pass it on.
+        if let Some(list) = self.deal.lists.first_mut() {
+            list.push(Item::Neighbour(seen));
+        }
     }
 
     fn tick(&mut self, now: Timestamp, ordinal: u64) {

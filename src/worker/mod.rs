@@ -3,6 +3,7 @@
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
+mod dns;
 mod life;
 mod naming;
 mod tcp;
@@ -10,11 +11,11 @@ mod tell;
 mod udp;
 
 use crate::counters::WorkerCounters;
-use crate::decode::{Packet, Pair, Transport};
+use crate::decode::{Neighbour, Packet, Pair, Transport};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow};
 use crate::flow::table::{Table, Timeouts};
-use crate::observe::Told;
+use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
 use std::collections::VecDeque;
 
@@ -191,6 +192,13 @@ impl Worker {
         }
     }
 
+    /// Passes on that a machine was seen to use an address.
+    pub fn neighbour(&mut self, seen: &Neighbour) {
+        let lease = Lease { ip: seen.ip, mac: seen.mac, name: None, at: seen.at, until: seen.at };
+        let mut turn = self.context.turn(seen.ordinal, seen.ordinal);
+        self.context.say(&mut turn, seen.now, Telling::Lease(Box::new(lease)));
+    }
+
     /// The clock has passed a second of its grid, at place `ordinal` of the order of all frames and ticks.
     pub fn tick(&mut self, now: Timestamp, ordinal: u64) {
         let from = self.context.told.len();
@@ -276,7 +284,9 @@ impl Worker {
 /// Whether a flow still holds starts.
 fn holds_starts<K: Key>(table: &mut Table<K>, key: &K, ordinal: u64) -> bool {
     let hash = table.hash(key);
-    table.find_both(hash, key).is_some_and(|(_, cold)| cold.ordinal == ordinal && cold.starts.is_some())
+    table.find_both(hash, key).is_some_and(|(_, cold)| {
+        cold.ordinal == ordinal && (cold.starts.is_some() || cold.datagrams.is_some())
+    })
 }
 
 /// One packet of a flow: the short way where it will do.

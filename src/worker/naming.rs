@@ -41,9 +41,13 @@ impl Context {
             self.holders += 1;
             self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
         }
-        if grown || starts.sides[side.index()].ended() {
+        let news = grown || starts.sides[side.index()].ended();
+        if news && !is_dns(cold) && cold.starts.as_mut().is_some_and(|s| s.worth_asking()) {
             let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.ask(flow, cold, packet.now, false, &mut turn);
+        }
+        if news && is_dns(cold) {
+            self.dns_stream(flow, cold, packet);
         }
     }
 
@@ -91,9 +95,13 @@ impl Context {
             return;
         }
         if cold.starts.is_some() {
-            self.ask(flow, cold, now, true, turn);
+            if !is_dns(cold) {
+                self.ask(flow, cold, now, true, turn);
+            }
             self.release(flow, cold);
         } else if let Some(mut datagrams) = cold.datagrams.take() {
+            self.pool = self.pool.saturating_sub(datagrams.held());
+            self.holders -= 1;
             let outcome = datagrams.finish();
             self.heard(flow, cold, outcome, now, true, turn);
         }
@@ -136,8 +144,12 @@ impl Context {
             Outcome::More => {}
             Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
             Outcome::Done(facts) => {
+                // The messages of DNS over TCP are read one by one as they come.
+                let goes_on = facts.app == AppProto::Dns && !last;
                 self.found(flow, cold, facts, now, true, turn);
-                self.release(flow, cold);
+                if !goes_on {
+                    self.release(flow, cold);
+                }
             }
             Outcome::Nothing(why) => {
                 if let Some(n) = self.counters.given_up.get_mut(why as usize) {
@@ -150,7 +162,7 @@ impl Context {
     }
 
     /// Passes facts on, once for each time they grew.
-    fn found<K: Key>(
+    pub(crate) fn found<K: Key>(
         &mut self,
         flow: &mut Flow<K>,
         cold: &mut Cold,
@@ -217,7 +229,7 @@ impl Context {
     ) {
         let hash = table.hash(key);
         let Some((flow, cold)) = table.find_both(hash, key) else { return };
-        if cold.ordinal != flow_ordinal || cold.starts.is_none() {
+        if cold.ordinal != flow_ordinal || (cold.starts.is_none() && cold.datagrams.is_none()) {
             return;
         }
         let mut turn = self.turn(ordinal, flow_ordinal);
@@ -229,12 +241,15 @@ impl Context {
     }
 
     /// Frees the starts.
-    fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
+    pub(crate) fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
         if let Some(starts) = cold.starts.take() {
             self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
             self.holders -= usize::from(starts.queued);
         }
-        cold.datagrams = None;
+        if let Some(datagrams) = cold.datagrams.take() {
+            self.pool = self.pool.saturating_sub(datagrams.held());
+            self.holders -= 1;
+        }
         flow.hot.set(Flag::NAMING, false);
     }
 }
@@ -248,6 +263,11 @@ fn begin(cold: &Cold) -> Starts {
         }
     }
     starts
+}
+
+/// The flow is DNS over TCP, as far as is known.
+fn is_dns(cold: &Cold) -> bool {
+    cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Dns)
 }
 
 /// Begins to follow TLS records: walks over what is there, so that the place after it is known.

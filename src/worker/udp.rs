@@ -1,14 +1,12 @@
-//! Datagrams: QUIC and DTLS hellos of the first few, DNS in every one of a DNS flow.
+//! Datagrams: QUIC and DTLS hellos and tunnels by the first few, DNS and DHCP in every one of their flows.
 
-use super::{AnyKey, Context};
+use super::{AnyKey, Context, Waiting};
 use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
-use crate::observe::{DnsAnswer, Telling};
-use crate::parse::dns::{self, DnsData};
-use crate::parse::{AppProto, Facts, datagrams};
-use crate::units::Direction;
-use std::net::IpAddr;
+use crate::observe::{Lease, Telling};
+use crate::parse::{AppProto, Facts, datagrams, dhcp, tunnel};
+use crate::units::{Direction, Span};
 use std::sync::Arc;
 
 /// Datagrams looked at before a UDP flow counts as nothing that carries a name.
@@ -35,62 +33,67 @@ impl Context {
             self.dns(flow, cold, packet);
             return;
         }
+        if dhcp::is_port(packet.src_port, packet.dst_port) {
+            self.dhcp(flow, cold, packet);
+            return;
+        }
         if cold.datagrams.is_none() {
             cold.datagrams = datagrams::Starts::begin(packet.payload);
+            if let Some(starts) = &cold.datagrams {
+                self.pool += starts.held();
+                self.holders += 1;
+                self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+            }
         }
         let from = if side == cold.originator { Direction::Up } else { Direction::Down };
         if let Some(mut starts) = cold.datagrams.take() {
+            let before = starts.held();
             let outcome = starts.datagram(from, packet.payload);
+            self.pool = (self.pool + starts.held()).saturating_sub(before);
             cold.datagrams = Some(starts);
             let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             return;
         }
-        cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
-        if cold.datagrams_seen >= LOOKED_AT {
-            flow.hot.set(Flag::NAMING, false);
+        if cold.datagrams_seen == 0 {
+            self.tunnel(flow, cold, packet);
+        }
+        look_on(flow, cold);
+    }
+
+    /// Labels a tunnel by its first datagram. After STUN a hello of DTLS may still come over the same ports.
+    fn tunnel<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
+        let Some(app) = tunnel::label(packet.payload) else { return };
+        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let facts = Box::new(Facts { app, ..Facts::default() });
+        self.found(flow, cold, facts, packet.now, false, &mut turn);
+        if app != AppProto::Stun {
+            self.release(flow, cold);
         }
     }
 
-    /// Every datagram of a DNS flow is read: an observation, not a name of this flow.
-    fn dns<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
-        let Some(message) = dns::message(packet.payload) else {
-            cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
-            if cold.datagrams_seen >= LOOKED_AT {
-                flow.hot.set(Flag::NAMING, false);
+    /// Every datagram of a DHCP flow is read: it tells who has which address, and names no flow.
+    fn dhcp<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
+        let Some(given) = dhcp::message(packet.payload) else {
+            if cold.facts.is_none() {
+                look_on(flow, cold);
             }
             return;
         };
-        if cold.facts.is_none() {
-            cold.facts = Some(Arc::new(Facts { app: AppProto::Dns, ..Facts::default() }));
-        }
-        let mut answer = DnsAnswer {
-            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
-            ends: flow.key.ends(cold.originator),
-            at: packet.at,
-            id: message.id,
-            response: message.response,
-            query: message.name.to_ascii_lowercase().into(),
-            qtype: message.kind,
-            rcode: message.rcode,
-            addresses: Vec::new(),
-            cnames: Vec::new(),
-            ech: false,
-        };
-        for record in message.answers {
-            match record.data {
-                DnsData::A(ip) => answer.addresses.push((IpAddr::V4(ip), record.ttl)),
-                DnsData::Aaaa(ip) => answer.addresses.push((IpAddr::V6(ip), record.ttl)),
-                DnsData::Cname(name) => answer.cnames.push(name),
-                DnsData::Service(service) => {
-                    answer.ech |= service.ech;
-                    let v4 = service.v4.into_iter().map(IpAddr::V4);
-                    let hints = v4.chain(service.v6.into_iter().map(IpAddr::V6));
-                    answer.addresses.extend(hints.map(|ip| (ip, record.ttl)));
-                }
-            }
-        }
         let mut turn = self.turn(packet.ordinal, cold.ordinal);
-        self.say(&mut turn, packet.now, Telling::Dns(Box::new(answer)));
+        if cold.facts.is_none() {
+            cold.facts = Some(Arc::new(Facts { app: AppProto::Dhcp, ..Facts::default() }));
+        }
+        let until = packet.at.plus(Span::from_secs(i64::from(given.secs)));
+        let lease = Lease { ip: given.ip, mac: given.mac, name: given.name, at: packet.at, until };
+        self.say(&mut turn, packet.now, Telling::Lease(Box::new(lease)));
+    }
+}
+
+/// One more datagram that told nothing: the parsers lose patience.
+pub(crate) fn look_on<K: Key>(flow: &mut Flow<K>, cold: &mut Cold) {
+    cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
+    if cold.datagrams_seen >= LOOKED_AT {
+        flow.hot.set(Flag::NAMING, false);
     }
 }

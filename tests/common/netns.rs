@@ -1,7 +1,7 @@
 //! Two network namespaces with a cable between them, made and removed by the test, and a generator on one end.
 //!
 //! Needs root and `ip`; [`Cable::new`] says why it cannot be had.
-#![allow(unsafe_code, dead_code)] // tidy: unsafe because setns and packet sockets have no safe form in the standard library
+#![allow(unsafe_code, dead_code)] // setns and packet sockets have no safe form in the standard library
 
 use std::fs::File;
 use std::io;
@@ -30,7 +30,7 @@ impl Cable {
         let cable = Self { names: [name("gen"), name("tap")] };
         for ns in &cable.names {
             ip(&["netns", "add", ns])?;
-            cable.within(ns, || {
+            Self::within(ns, || {
                 // No frames but the generator's.
                 for which in ["all", "default"] {
                     let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"), "1");
@@ -61,7 +61,7 @@ impl Cable {
 
     /// Runs something in a thread of the sensor's namespace; threads that it starts are there too.
     pub(crate) fn at_tap<T: Send>(&self, what: impl FnOnce() -> T + Send) -> Result<T, String> {
-        self.within(&self.names[1], what)
+        Self::within(&self.names[1], what)
     }
 
     /// Name of the sensor's namespace.
@@ -71,10 +71,10 @@ impl Cable {
 
     /// Sends frames at so many a second (0: as fast as it goes). Gives how many went out.
     pub(crate) fn send(&self, frames: &[Vec<u8>], rate: u32) -> Result<u64, String> {
-        self.within(&self.names[0], || send(frames, rate).map_err(|e| format!("generator: {e}")))?
+        Self::within(&self.names[0], || send(frames, rate).map_err(|e| format!("generator: {e}")))?
     }
 
-    fn within<T: Send>(&self, ns: &str, what: impl FnOnce() -> T + Send) -> Result<T, String> {
+    fn within<T: Send>(ns: &str, what: impl FnOnce() -> T + Send) -> Result<T, String> {
         let path = format!("/run/netns/{ns}");
         std::thread::scope(|scope| {
             let there = scope.spawn(move || {

@@ -64,7 +64,7 @@ const MAX_ENTRIES: usize = 1 << 22;
 const LOOKED_AT: usize = 64;
 /// The name of all names beyond what is remembered.
 const MANY: &str = "~many";
-/// Days after which "never before" means something.
+/// Active days of a host after which "never before" means something.
 const SETTLED: u32 = 5;
 /// A host tells something of its habits from this many services on.
 const PEER_HOSTS: u32 = 20;
@@ -180,13 +180,15 @@ impl Learner {
             count: entry.day_count(),
             own_count: own_count.round() as u32,
             days_used: entry.days.stats(from, entry.day).n as u32,
-            settled: self.day >= h.first_day + SETTLED && self.age(secs) >= i64::from(SETTLED) * 86_400,
+            settled: largest.n as u32 >= SETTLED,
             hosts: (t.hosts, recent as u32 + 1),
             name_age: (secs - t.first) as f64 / 86_400.0,
             others: h.new_others(target, secs),
             pulled: h.pulled(secs),
             rhythm: entry.rhythm(),
             host_total: (h.day_bytes(), before as u64),
+            growth: entry.days.growth(from, entry.day),
+            unit: entry::VOLUME_UNIT as f64,
         })
     }
 
@@ -201,6 +203,11 @@ impl Learner {
     pub fn days_used(&self, host: u32, target: u32) -> usize {
         let entry = self.entry_of.get(&(host, target)).map(|id| &self.entries[*id as usize]);
         entry.map_or(0, |e| e.days.stats(e.day.saturating_sub(ring::DAYS as u32), e.day).n)
+    }
+
+    /// Bytes out of the trailing day.
+    pub fn day_out(&self, host: u32, target: u32) -> u64 {
+        self.entry_of.get(&(host, target)).map_or(0, |id| self.entries[*id as usize].day_bytes().0)
     }
 
     /// Pairs in memory.
@@ -220,9 +227,9 @@ impl Learner {
         }
     }
 
-    /// With room for `entries` pairs of host and destination.
+    /// With room for `entries` pairs of host and destination; 0: as many as by default.
     pub fn with_room(entries: usize) -> Self {
-        Self { max_entries: entries.max(64), ..Self::default() }
+        Self { max_entries: entries, ..Self::default() }
     }
 
     /// The place of a destination as `host` meets it. `service`: its population; `key`: itself. A host that meets more

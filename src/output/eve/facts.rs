@@ -16,7 +16,7 @@ fn event_type(app: AppProto) -> Option<&'static str> {
         AppProto::Quic => Some("quic"),
         AppProto::Http => Some("http"),
         AppProto::Unknown | AppProto::Http2 | AppProto::Dns | AppProto::Ssh | AppProto::Socks => None,
-        AppProto::Stun | AppProto::WireGuard | AppProto::OpenVpn => None,
+        AppProto::Stun | AppProto::WireGuard | AppProto::OpenVpn | AppProto::Dhcp => None,
     }
 }
 

@@ -120,6 +120,7 @@ fn app_proto(app: AppProto) -> Option<&'static str> {
         AppProto::Stun => "stun",
         AppProto::WireGuard => "wireguard",
         AppProto::OpenVpn => "openvpn",
+        AppProto::Dhcp => "dhcp",
     })
 }
 
@@ -149,6 +150,17 @@ fn identity(j: &mut Json<'_>, id: &Identity, hello: bool) {
                 j.plain("mac", |out| super::json::hex(mac, Some(b':'), out));
             }
             j.opt_str("name", host.name.as_deref());
+        });
+    }
+    if !id.signs.is_empty() {
+        j.array("signs", |j| id.signs.iter().for_each(|s| j.item_str(s.kind.as_str())));
+    }
+    if let Some(dest) = &id.dest {
+        j.object("dest", |j| {
+            j.opt_uint("asn", dest.asn.map(u64::from));
+            j.opt_str("as_org", dest.org.as_deref());
+            j.opt_str("country", dest.country.as_deref());
+            j.opt_str("city", dest.city.as_deref());
         });
     }
 }

@@ -30,6 +30,10 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             j.uint("pairs_evicted", stats.detect.pairs_evicted);
             j.uint("incidents", stats.detect.incidents);
             j.uint("alerts", stats.detect.alerts);
+            j.uint("shared_front", stats.detect.shared_front);
+            j.uint("hidden_dns", stats.detect.hidden_dns);
+            j.uint("leases", stats.detect.leases);
+            j.uint("hosts_evicted", stats.detect.hosts_evicted);
             j.object("names", |j| stats.detect.names.iter().for_each(|(source, n)| j.uint(source, *n)));
         });
         j.object("output", |j| {

@@ -66,6 +66,7 @@ fn service(app: AppProto) -> Option<&'static str> {
         AppProto::Stun => "stun",
         AppProto::WireGuard => "wireguard",
         AppProto::OpenVpn => "openvpn",
+        AppProto::Dhcp => "dhcp",
     })
 }
 

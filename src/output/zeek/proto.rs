@@ -30,7 +30,7 @@ pub(super) fn facts(sink: &mut Sink<'_>, record: &FactsRecord) {
             }
         }
         AppProto::Unknown | AppProto::Http2 | AppProto::Dns | AppProto::Ssh | AppProto::Socks => {}
-        AppProto::Stun | AppProto::WireGuard | AppProto::OpenVpn => {}
+        AppProto::Stun | AppProto::WireGuard | AppProto::OpenVpn | AppProto::Dhcp => {}
     }
 }
 

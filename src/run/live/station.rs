@@ -4,7 +4,7 @@ use super::backlog::Backlog;
 use super::{BEAT, Counts, Message};
 use crate::capture::Lent;
 use crate::capture::live::{Notice, Tap};
-use crate::decode::Packet;
+use crate::decode::{Neighbour, Packet};
 use crate::front::{Front, Sink};
 use crate::shard::Shards;
 use crate::units::{Span, Timestamp};
@@ -296,6 +296,11 @@ impl<'b> Sink<'b> for Dealing<'_, '_, 'b> {
         }
         self.hand_over();
         self.worker.packets(std::slice::from_ref(packet));
+    }
+
+    fn neighbour(&mut self, seen: Neighbour) {
+        self.hand_over();
+        self.worker.neighbour(&seen);
     }
 
     fn tick(&mut self, now: Timestamp, ordinal: u64) {

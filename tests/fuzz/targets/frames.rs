@@ -33,6 +33,24 @@ pub(super) fn decode_seeds() -> Vec<Vec<u8>> {
     stacks.map(|(_, link, frame, _)| [&link.to_le_bytes()[..], &frame].concat()).collect()
 }
 
+/// ARP and neighbour discovery: an address that somebody can have, and a link address that is one machine's.
+pub(super) fn neighbours(bytes: &[u8]) {
+    let Some(seen) = decode::neighbour(&frame(1, bytes, 0)) else { return };
+    assert!(!seen.ip.is_unspecified() && !seen.ip.is_multicast() && seen.mac[0] & 1 == 0);
+}
+
+pub(super) fn neighbour_seeds() -> Vec<Vec<u8>> {
+    let mut arp = vec![0xff; 12];
+    arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 9, 10, 0, 0, 9]);
+    let mut discovery = vec![0; 12];
+    discovery.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255]);
+    discovery.extend([0xfd; 32]);
+    discovery.extend([136, 0, 0, 0, 0x60, 0, 0, 0]);
+    discovery.extend([0xfd; 16]);
+    discovery.extend([2, 1, 2, 0, 0, 0, 0, 7]);
+    vec![arp, discovery]
+}
+
 /// Fragments in any order; every frame that goes in comes out once, or is counted as one whose first never came.
 pub(super) fn fragments(bytes: &[u8]) {
     let mut fragments = Fragments::default();

@@ -158,3 +158,25 @@ pub(super) fn gquic(bytes: &[u8]) {
     let _ = parse::user_agent::is_malformed(bytes);
     let _ = parse::user_agent::carries_data(bytes);
 }
+
+/// One datagram of DHCP, either version.
+pub(super) fn dhcp(bytes: &[u8]) {
+    let Some(given) = parse::dhcp::message(bytes) else { return };
+    assert!(given.name.is_none_or(|name| name.len() <= 4 * 63));
+}
+
+pub(super) fn dhcp_seeds() -> Vec<Vec<u8>> {
+    let mut four = vec![2, 1, 6, 0];
+    four.resize(16, 0);
+    four.extend([10, 0, 0, 7]);
+    four.resize(28, 0);
+    four.extend([2, 0, 0, 0, 0, 7]);
+    four.resize(236, 0);
+    four.extend(b"\x63\x82\x53\x63\x35\x01\x05\x33\x04\0\0\x0e\x10\x0c\x03pc7\xff");
+    let six = b"\x07\x01\x02\x03\0\x01\0\x0a\0\x03\0\x01\x02\0\0\0\0\x09\0\x27\0\x06\0\x03pc9\0".to_vec();
+    let mut relayed = vec![13];
+    relayed.resize(34, 0);
+    relayed.extend([0, 9, 0, six.len() as u8]);
+    relayed.extend(&six);
+    vec![four, six, relayed]
+}

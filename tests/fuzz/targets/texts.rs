@@ -1,6 +1,7 @@
 //! What people write: configuration, signatures, names, quantities, command lines.
 
 use egret::config::{Loader, Rate, Weekly, print_default};
+use egret::geo::{Database, Geo, Wanted};
 use egret::net::Cidr;
 use egret::signatures::{self, Budget, Catalogue, Fault};
 use egret::units::{Bytes, Span};
@@ -104,6 +105,36 @@ pub(super) fn hosts(bytes: &[u8]) {
         // Case must not matter.
         assert_eq!(catalogue.classify(&host.to_ascii_uppercase()), Some(verdict));
     }
+}
+
+/// A name that may imitate another.
+pub(super) fn resembles(bytes: &[u8]) {
+    let name = String::from_utf8_lossy(bytes);
+    let _ = egret::detect::resembles::brand(&name);
+    let _ = egret::detect::resembles::brand(&format!("xn--{name}.com"));
+}
+
+/// A database of addresses: refused, or good for any question.
+pub(super) fn database(bytes: &[u8]) {
+    for wanted in [Wanted::Asn, Wanted::Place] {
+        if let Ok(database) = Database::read(bytes.to_vec(), wanted) {
+            let geo = Geo { asn: Some(database.clone()), city: Some(database) };
+            for ip in ["1.128.0.1", "2001:db8::1"] {
+                let _ = geo.look_up(ip.parse().expect("an address"));
+            }
+        }
+    }
+}
+
+/// A tree of one node whose halves both lead to a record with a number and a country.
+pub(super) fn database_seeds() -> Vec<Vec<u8>> {
+    let mut file = vec![0, 0, 17, 0, 0, 17];
+    file.extend([0; 16]);
+    file.extend(b"\xe2\x43asn\x47AS15169\x4ccountry_code\x42US");
+    file.extend(b"\xab\xcd\xefMaxMind.com\xe7\x5bbinary_format_major_version\xa1\x02");
+    file.extend(b"\x5bbinary_format_minor_version\xa0\x4bbuild_epoch\x00\x02\x4ddatabase_type\x41x");
+    file.extend(b"\x4aip_version\xa1\x04\x4anode_count\xa1\x01\x4brecord_size\xa1\x18");
+    vec![file]
 }
 
 pub(super) fn host_seeds() -> Vec<Vec<u8>> {

@@ -1,0 +1,87 @@
+//! The site's word on an upload: allow-list entries with a budget, and the cap of what is sanctioned.
+
+use super::Detector;
+use super::identity::Known;
+use super::pair::PairKey;
+use crate::output::{Evidence, Severity};
+use crate::signatures::{Allow, Standing, Who};
+use crate::units::{Bytes, Timestamp};
+
+impl Detector {
+    /// The allow-list entry that covers this host and service now.
+    fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
+        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
+        self.namer.catalogue().site().allowance(known.service, &who, now)
+    }
+
+    /// What the site said of this tenant, where that has a cap.
+    fn standing(&self, known: &Known, key: PairKey) -> Option<&Standing> {
+        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
+        self.namer.catalogue().site().standing(known.service, known.class.tenant.as_deref(), &who)
+    }
+
+    /// The same for a host whose destination was found by other means.
+    pub(super) fn allowed(&self, known: &Known, host: std::net::IpAddr, now: Timestamp) -> Option<u64> {
+        let who = Who { address: Some(host), name: None, groups: &[], process: None };
+        let allow = self.namer.catalogue().site().allowance(known.service, &who, now)?;
+        Some(allow.budget.bytes.0)
+    }
+
+    /// The budget of the allow-list entry in force. Within it an incident stays in the log, as low: what is allowed is
+    /// still counted, and still told.
+    pub(super) fn budget(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<u64> {
+        self.allowance(known, key, now).map(|allow| allow.budget.bytes.0)
+    }
+
+    /// From here on a sanction calms no more.
+    pub(super) fn hard_cap(&self, known: &Known, key: PairKey) -> Option<u64> {
+        self.standing(known, key)?.hard_cap.as_ref().map(|cap| cap.bytes.0)
+    }
+
+    /// The same for people.
+    pub(super) fn policy_evidence(
+        &self,
+        known: &Known,
+        key: PairKey,
+        out: u64,
+        now: Timestamp,
+    ) -> Option<Evidence> {
+        let (name, value, text) = if let Some(allow) = self.allowance(known, key, now) {
+            let within = out <= allow.budget.bytes.0;
+            let word = if within { "within" } else { "beyond" };
+            let text = format!(
+                "{} is {word} the {} that {} allowed until {}: {}",
+                Bytes(out),
+                allow.budget,
+                allow.owner,
+                allow.expires_on,
+                allow.reason
+            );
+            ("allowed", within, text)
+        } else {
+            let cap = self.hard_cap(known, key)?;
+            let over = out > cap;
+            let word = if over { "beyond" } else { "within" };
+            (
+                "sanctioned",
+                !over,
+                format!("{} is {word} the cap of {} for what is sanctioned", Bytes(out), Bytes(cap)),
+            )
+        };
+        Some(Evidence { name, value: f64::from(u8::from(value)), weight: 0.0, contribution: 0.0, text })
+    }
+}
+
+/// Severity with the site's word taken into account.
+pub(super) fn weigh(
+    severity: Severity,
+    loud: impl FnOnce() -> Severity,
+    out: u64,
+    budget: Option<u64>,
+    cap: Option<u64>,
+) -> Severity {
+    if budget.is_some_and(|budget| out <= budget) {
+        return Severity::Low;
+    }
+    if cap.is_some_and(|cap| out > cap) { loud() } else { severity }
+}
