@@ -224,6 +224,7 @@ fn case_record(
     );
     evidence.push(super::incidents::visibility(pair));
     evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
+    evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
     IncidentRecord {
         id: incident.id.clone(),
         seq,

@@ -187,6 +187,8 @@ impl Learner {
             pulled: h.pulled(secs),
             rhythm: entry.rhythm(),
             host_total: (h.day_bytes(), before as u64),
+            growth: entry.days.growth(from, entry.day),
+            unit: entry::VOLUME_UNIT as f64,
         })
     }
 
@@ -225,9 +227,9 @@ impl Learner {
         }
     }
 
-    /// With room for `entries` pairs of host and destination.
+    /// With room for `entries` pairs of host and destination; 0: as many as by default.
     pub fn with_room(entries: usize) -> Self {
-        Self { max_entries: entries.max(64), ..Self::default() }
+        Self { max_entries: entries, ..Self::default() }
     }
 
     /// The place of a destination as `host` meets it. `service`: its population; `key`: itself. A host that meets more
