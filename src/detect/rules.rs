@@ -111,6 +111,8 @@ const TRAINED_LEVEL: f64 = 500_000_000.0;
 const POSTS: u32 = 6;
 /// And so many bytes.
 const POSTS_LEVEL: u64 = 4_000;
+/// A part of a split collection.
+const SPREAD_LEVEL: u64 = 10_000_000;
 /// Staged uploads below this are not told from daily work.
 const STAGED_LEVEL: u64 = 200_000_000;
 /// A hypervisor that sends so much has lost a machine.
@@ -218,7 +220,9 @@ fn periodic(s: &Sight<'_>) -> Option<Finding> {
 
 /// One collection, several ways out.
 fn many_services(s: &Sight<'_>) -> Option<Finding> {
-    if s.others < 3 || !is_outside(s.kind) || s.part.gateway || !s.settled || s.days_used > 0 {
+    let wanted = is_storage(s.kind) || matches!(s.kind, Kind::Object | Kind::Nameless);
+    let new = s.settled && s.days_used == 0;
+    if s.others < 3 || !wanted || s.part.gateway || !new || s.pushed < SPREAD_LEVEL {
         return None;
     }
     found(
@@ -247,7 +251,7 @@ fn many_hosts(s: &Sight<'_>) -> Option<Finding> {
 fn trained_up(s: &Sight<'_>) -> Option<Finding> {
     let g = &s.growth;
     let excess = g.excess * s.unit + s.day.0 as f64;
-    let steady = g.n >= 7 && g.tau >= 0.6 && g.late - g.early >= 0.65;
+    let steady = g.n >= 8 && g.tau >= 0.7 && g.late - g.early >= 0.65;
     if !is_outside(s.kind) || s.part.gateway || !steady || excess < TRAINED_LEVEL {
         return None;
     }

@@ -65,7 +65,7 @@ const LOOKED_AT: usize = 64;
 /// The name of all names beyond what is remembered.
 const MANY: &str = "~many";
 /// Active days of a host after which "never before" means something.
-const SETTLED: u32 = 5;
+const SETTLED: u32 = 8;
 /// A host tells something of its habits from this many services on.
 const PEER_HOSTS: u32 = 20;
 
