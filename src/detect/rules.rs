@@ -7,6 +7,7 @@ use super::learn::kind::Kind;
 use crate::config::DetectConfig;
 use crate::output::Severity;
 use crate::units::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// What a rule may look at: one host and one destination, now.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub struct Sight<'s> {
 }
 
 /// What a rule found.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// Strength on the scale of the lanes.
     pub score: f64,

@@ -25,6 +25,7 @@ use crate::counters::Stats;
 use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
 use crate::parse::{Ech, Facts, NameSource};
 use crate::units::{Both, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -59,28 +60,33 @@ pub type Make = fn(&Arc<OutputConfig>, &mut Files) -> io::Result<Box<dyn Format>
 pub static OUTPUTS: &[&Output] = &[&eve::OUTPUT, &zeek::TSV, &zeek::JSON];
 
 /// What the destination is, as the catalogue and the site's policy say.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Class {
     /// Identifier, for example `dropbox`.
     pub service: Box<str>,
     /// For people, for example `Dropbox`.
     pub service_name: Arc<str>,
     /// Category, for example `cloud_storage`.
-    pub category: &'static str,
+    #[serde(with = "crate::state::forms::word")]
+    pub category: crate::state::forms::Word,
     /// ATT&CK technique, for example `T1567.002`.
-    pub technique: Option<&'static str>,
+    #[serde(with = "crate::state::forms::maybe_word")]
+    pub technique: Option<crate::state::forms::Word>,
     /// ATT&CK technique in words.
-    pub technique_name: Option<&'static str>,
+    #[serde(with = "crate::state::forms::maybe_word")]
+    pub technique_name: Option<crate::state::forms::Word>,
     /// `upload`, `storage`, `mixed`, `api`, `web`, `cdn` or `auth`.
-    pub role: &'static str,
+    #[serde(with = "crate::state::forms::word")]
+    pub role: crate::state::forms::Word,
     /// Customer of the service, where the name tells.
     pub tenant: Option<Box<str>>,
     /// `own`, `sanctioned`, `unsanctioned` or `unknown`.
-    pub sanction: &'static str,
+    #[serde(with = "crate::state::forms::word")]
+    pub sanction: crate::state::forms::Word,
 }
 
 /// Who the flow went to and came from, as far as is known.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Identity {
     /// Name of the destination.
     pub name: Option<Arc<str>>,
@@ -103,7 +109,7 @@ pub struct Identity {
 }
 
 /// What databases say of the responder's address.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dest {
     /// Autonomous system.
     pub asn: Option<u32>,
@@ -116,7 +122,7 @@ pub struct Dest {
 }
 
 /// The home side of a flow.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Host {
     /// Address.
     pub ip: IpAddr,
@@ -168,7 +174,7 @@ pub struct FactsRecord {
 }
 
 /// How grave an incident is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Severity {
     /// For the log.
     Low,
@@ -192,7 +198,7 @@ pub enum Phase {
 }
 
 /// One flow of an incident.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct IncidentFlow {
     /// The flow.
     pub flow: FlowId,

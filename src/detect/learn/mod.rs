@@ -52,6 +52,7 @@ use evidence::{Scene, Values};
 use host::{Host, Part};
 use kind::Kind;
 use population::{Beginners, Population, RATIOS, ratio_bin};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Services that peers are compared by.
@@ -70,7 +71,7 @@ const SETTLED: u32 = 5;
 const PEER_HOSTS: u32 = 20;
 
 /// A destination.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Target {
     /// Its name for people and keys.
     pub key: Arc<str>,

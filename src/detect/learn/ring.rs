@@ -1,10 +1,12 @@
 //! Twenty-eight days of one quantity, a byte a day.
 
+use serde::{Deserialize, Serialize};
+
 /// Days remembered.
 pub const DAYS: usize = 28;
 
 /// Daily values on a logarithmic scale (9 % a step), the oldest forgotten day by day. Zero: nothing that day.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ring {
     days: [u8; DAYS],
     /// The day after the newest stored one.
