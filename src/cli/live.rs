@@ -83,6 +83,10 @@ pub struct LiveFlags {
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,
 
+    /// File that survives the run: baselines, first-seen, incidents [default: egret.db beside the logs]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
     /// Worker threads, 1 to 64 [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: Option<u8>,
@@ -116,7 +120,7 @@ pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
     };
     // Frames of several interfaces come together in one flow: its records cannot name one.
     let interface = if let [one] = flags.interface.as_slice() { Some(one.clone()) } else { None };
-    let setup = setup(loaded, interface)?;
+    let setup = setup(loaded, interface, false)?;
     run_live::stop_on_signals(&stop).map_err(|error| Stop::Error(format!("signals: {error}")))?;
     let mut hear = |notice: Notice| {
         if notice != Notice::Ready {
@@ -133,6 +137,8 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
     if let Some(dir) = &flags.out {
         config.output.dir.clone_from(dir);
     }
+    let state = flags.state.clone().or(config.state.take());
+    config.state = state.or_else(|| Some(config.output.dir.join("egret.db")));
     config.workers = flags.workers.map_or_else(cores, usize::from);
     let blocks = flags.ring.0 / u64::from(BLOCK);
     if !(8..=65_536).contains(&blocks) {

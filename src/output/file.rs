@@ -4,12 +4,17 @@
 //! the lines that did not fit are counted as dropped, a half-written one is cut off, and the run goes on. A file of
 //! an earlier run with the same name is replaced.
 
-use super::{Format, OUTPUTS, Output, Record};
+use super::{Format, IncidentRecord, OUTPUTS, Output, Record};
+use crate::state::Batch;
+use crate::state::journal::Journal;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Bytes at the end of a file in which an earlier run's last lines are looked for.
+const TAIL: u64 = 4 << 20;
 
 /// Bytes held back per file before they are written.
 const BUFFER_LEN: usize = 256 * 1024;
@@ -40,6 +45,8 @@ pub struct OutputConfig {
     pub version: String,
     /// Version of the signatures.
     pub signatures_version: String,
+    /// Logs of an earlier run are added to, not replaced: this run goes on where that one ended.
+    pub append: bool,
     /// What is home, for Zeek's `local_resp`; without it only the named home side of a flow is.
     pub is_home: Option<IsHome>,
 }
@@ -57,6 +64,7 @@ impl Default for OutputConfig {
             interface: None,
             version: env!("CARGO_PKG_VERSION").to_string(),
             signatures_version: "0".to_string(),
+            append: false,
             is_home: None,
         }
     }
@@ -87,6 +95,7 @@ pub fn kinds(list: &str) -> Result<Vec<&'static Output>, String> {
 /// All outputs of a run.
 pub struct Outputs {
     formats: Vec<(Box<dyn Format>, Files)>,
+    journal: Option<Box<Journal>>,
 }
 
 impl Outputs {
@@ -99,17 +108,75 @@ impl Outputs {
         let mut formats = Vec::with_capacity(config.kinds.len());
         for output in &config.kinds {
             let mut files = Files::new(&shared, output.files);
-            files.forget_earlier();
+            if !config.append {
+                files.forget_earlier();
+            }
             let format = (output.make)(&shared, &mut files)?;
             formats.push((format, files));
         }
-        Ok(Self { formats })
+        Ok(Self { formats, journal: None })
+    }
+
+    /// With a journal of incidents: a record that has been written by an earlier run is not written again.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(Box::new(journal));
+        self
+    }
+
+    /// The journal, where there is one.
+    pub fn journal(&mut self) -> Option<&mut Journal> {
+        self.journal.as_deref_mut()
+    }
+
+    /// Writes records together with the checkpoint that they belong to: both, or none.
+    pub fn write_with(&mut self, batch: &Batch, records: &[Record]) {
+        let is_fresh = self.journal.as_mut().map(|journal| journal.commit(batch, &incidents(records)));
+        self.write_fresh(records, is_fresh.unwrap_or_default());
+    }
+
+    fn write_fresh(&mut self, records: &[Record], is_fresh: Vec<bool>) {
+        let mut is_fresh = is_fresh.into_iter();
+        for record in records {
+            if !matches!(record, Record::Incident(_)) || is_fresh.next().unwrap_or(true) {
+                for (format, files) in &mut self.formats {
+                    format.write(record, files);
+                }
+            }
+        }
+        if let Some(mut journal) = self.journal.take() {
+            let written = incidents(records);
+            if !written.is_empty() && !journal.is_deferred() {
+                self.flush();
+                journal.tick(&written);
+            }
+            self.journal = Some(journal);
+        }
+    }
+
+    /// Writes a line that an earlier run has noted and may not have written, unless it stands there already.
+    pub fn repeat(&mut self, line: &str, marks: &[String]) {
+        for (_, files) in &mut self.formats {
+            files.repeat(line, marks);
+        }
     }
 
     /// Writes a record to every output that knows its kind.
     pub fn write(&mut self, record: &Record) {
-        for (format, files) in &mut self.formats {
-            format.write(record, files);
+        let record = std::slice::from_ref(record);
+        let noted = incidents(record);
+        let is_fresh = match &mut self.journal {
+            Some(journal) if !noted.is_empty() => journal.note(&noted),
+            _ => return self.write_fresh_plain(record),
+        };
+        self.write_fresh(record, is_fresh);
+    }
+
+    fn write_fresh_plain(&mut self, records: &[Record]) {
+        for record in records {
+            for (format, files) in &mut self.formats {
+                format.write(record, files);
+            }
         }
     }
 
@@ -145,10 +212,19 @@ impl Outputs {
     }
 }
 
+fn incidents<'r>(records: &'r [Record]) -> Vec<&'r IncidentRecord> {
+    let incident = |record: &'r Record| match record {
+        Record::Incident(incident) => Some(&**incident),
+        _ => None,
+    };
+    records.iter().filter_map(incident).collect()
+}
+
 /// The files of one output: opened at the first line, by number in [`Output::files`].
 pub struct Files {
     dir: PathBuf,
     mode: u32,
+    append: bool,
     names: &'static [&'static str],
     open: Vec<Option<LineFile>>,
     lines: u64,
@@ -169,7 +245,16 @@ struct LineFile {
 impl Files {
     fn new(config: &OutputConfig, names: &'static [&'static str]) -> Self {
         let open = names.iter().map(|_| None).collect();
-        Self { dir: config.dir.clone(), mode: config.mode, names, open, lines: 0, dropped: 0, fault: None }
+        Self {
+            dir: config.dir.clone(),
+            mode: config.mode,
+            append: config.append,
+            names,
+            open,
+            lines: 0,
+            dropped: 0,
+            fault: None,
+        }
     }
 
     /// Removes what an earlier run has left under our names: a log that this run has no record for must not seem
@@ -188,7 +273,7 @@ impl Files {
         let (Some(name), Some(slot)) = (self.names.get(file), self.open.get_mut(file)) else { return Ok(()) };
         if slot.is_none() {
             let path = self.dir.join(name);
-            *slot = Some(open(&path, self.mode).map_err(|e| with_path(&e, &path))?);
+            *slot = Some(open(&path, self.mode, self.append).map_err(|e| with_path(&e, &path))?);
         }
         Ok(())
     }
@@ -225,6 +310,21 @@ impl Files {
         }
     }
 
+    /// Appends a line of EVE to the file it belongs to, unless all marks stand in one of the last lines of our files.
+    fn repeat(&mut self, line: &str, marks: &[String]) {
+        let has = |text: &[u8], mark: &str| memchr::memmem::find(text, mark.as_bytes()).is_some();
+        let stands = |path: &PathBuf| {
+            let tail = tail_of(path).unwrap_or_default();
+            tail.split(|b| *b == b'\n').any(|l| marks.iter().all(|mark| has(l, mark)))
+        };
+        if !self.names.contains(&"eve.json") || self.names.iter().any(|n| stands(&self.dir.join(n))) {
+            return;
+        }
+        let own = line.contains("\"event_type\":\"incident\"");
+        let file = self.names.iter().position(|n| *n == if own { "egret.json" } else { "eve.json" });
+        self.line(file.unwrap_or_default(), |out| out.extend_from_slice(line.as_bytes()));
+    }
+
     fn flush(&mut self) {
         for file in 0..self.open.len() {
             self.flush_one(file);
@@ -256,19 +356,44 @@ impl LineFile {
     }
 }
 
-fn open(path: &std::path::Path, mode: u32) -> io::Result<LineFile> {
+fn open(path: &std::path::Path, mode: u32, append: bool) -> io::Result<LineFile> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create(true).truncate(!append);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let file = options.open(path)?;
+    let mut file = options.open(path)?;
+    let len = if append { whole_lines(path, &mut file)? } else { 0 };
     #[cfg(unix)]
     if file.metadata()?.is_file() {
         // The umask may have taken away what the site asked for; other readers depend on it.
         let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     }
     let buffer = Vec::with_capacity(BUFFER_LEN + BUFFER_LEN / 8);
-    Ok(LineFile { path: path.to_path_buf(), file, buffer, waiting: 0, len: 0 })
+    Ok(LineFile { path: path.to_path_buf(), file, buffer, waiting: 0, len })
+}
+
+/// Goes to the end of the last whole line: who was killed may have left half of one.
+fn whole_lines(path: &std::path::Path, file: &mut File) -> io::Result<u64> {
+    if !file.metadata()?.is_file() {
+        return Ok(0);
+    }
+    let end = file.metadata()?.len();
+    let tail = tail_of(path)?;
+    let half = tail.len() - tail.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let len = end.saturating_sub(half as u64);
+    file.set_len(len)?;
+    file.seek(SeekFrom::Start(len))?;
+    Ok(len)
+}
+
+/// The last bytes of a file.
+fn tail_of(path: &std::path::Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from))?;
+    let mut tail = Vec::new();
+    io::Read::take(file, TAIL).read_to_end(&mut tail)?;
+    Ok(tail)
 }
 
 fn with_path(e: &io::Error, path: &std::path::Path) -> io::Error {

@@ -10,6 +10,7 @@ mod backlog;
 mod merge;
 mod station;
 
+use super::keep::{self, Checkpoints, Fetcher};
 use super::{End, Error, Setup, write};
 use crate::capture::live::{self, LiveConfig, Notice};
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
@@ -18,6 +19,7 @@ use crate::observe::Told;
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
 use crate::shard::Shards;
+use crate::state::Batch;
 use crate::units::{Span, Timestamp};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use merge::Merge;
@@ -100,16 +102,18 @@ pub fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
 }
 
 /// Captures until the end is asked for. `notice` hears what an operator should know.
-pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<RunSummary, Error> {
+pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<RunSummary, Error> {
     let began = Instant::now();
     let workers = setup.config.workers.max(1);
     let shards = Shards::from_seed(setup.config.seed ^ began_seed());
     let taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
-    let detector = setup.detector();
+    let detector = setup.woken()?;
+    keep::catch_up(&mut setup.outputs)?;
+    let every = Duration::from_nanos(setup.config.checkpoint_every.nanos().unsigned_abs());
     let worker_config = setup.worker_config();
     let outputs = setup.outputs;
     let (tell, hear) = bounded::<Message>(TOLD);
-    let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
+    let (to_writer, records) = bounded::<Job>(RECORDS);
     let (show, shown) = bounded::<Notice>(NOTICES);
     let (givers, takers): (Vec<Sender<Handed>>, Vec<_>) = (0..workers).map(|_| bounded(HANDED)).unzip();
     let taken = AtomicU64::new(0);
@@ -135,7 +139,8 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
             hands.push(scope.spawn(move || Station::new(worker_config, tap, reach).work(&handed)));
         }
         drop((tell, givers));
-        let ear = Ear { workers, stats_every: live.stats_every, to_writer, show };
+        let checkpoints = Checkpoints::new(every);
+        let ear = Ear { workers, stats_every: live.stats_every, to_writer, show, checkpoints };
         let detecting = scope.spawn(move || ear.detect(detector, &hear));
         let writing = scope.spawn(move || write_all(outputs, &records));
         watch(live, &shown, notice);
@@ -145,7 +150,7 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
         let counts = counts.map_err(|_| Error::Thread("worker"))?;
         let fronts = counts.iter().map(|c| (c.front.clone(), c.span, c.now)).collect();
         let workers = counts.iter().map(|c| c.worker.clone()).collect();
-        Ok(End::of_live(fronts, workers, detector?, outputs?))
+        Ok::<End, Error>(End::of_live(fronts, workers, detector?, outputs?))
     })?;
     end.finish(&[], began)
 }
@@ -175,12 +180,20 @@ fn watch(live: &Live, shown: &Receiver<Notice>, notice: &mut dyn FnMut(Notice)) 
 struct Ear {
     workers: usize,
     stats_every: Duration,
-    to_writer: Sender<Vec<Record>>,
+    to_writer: Sender<Job>,
     show: Sender<Notice>,
+    checkpoints: Checkpoints,
+}
+
+/// What the writer is to do.
+enum Job {
+    Write(Vec<Record>),
+    /// A checkpoint, and the records that must not be without it, nor it without them.
+    Keep(Box<Batch>, Vec<Record>),
 }
 
 impl Ear {
-    fn detect(self, mut detector: Detector, hear: &Receiver<Message>) -> Detector {
+    fn detect(mut self, mut detector: Detector, hear: &Receiver<Message>) -> Detector {
         let mut merge = Merge::new(self.workers);
         let mut counts = vec![Counts::default(); self.workers];
         let mut watch = Watch::new();
@@ -205,29 +218,52 @@ impl Ear {
             if let Some(now) = merge.now() {
                 detector.idle(now);
             }
-            self.pass_on(&mut detector);
+            self.pass_on(&mut detector, merge.now(), at);
             if at.duration_since(told_stats) >= self.stats_every {
                 told_stats = at;
                 let stats = stats_of(&counts, &detector);
                 watch.look(&stats, at, &self.show);
                 let now = merge.now().unwrap_or_default();
-                let _ = self.to_writer.send(vec![Record::Stats(Box::new(stats), now)]);
+                let _ = self.to_writer.send(Job::Write(vec![Record::Stats(Box::new(stats), now)]));
             }
         }
         while let Some(told) = merge.pop_last() {
             detector.observe(told);
         }
         detector.count_late(merge.take_late());
-        detector.finish(merge.now().unwrap_or_default());
-        self.pass_on(&mut detector);
+        let now = merge.now().unwrap_or_default();
+        detector.finish(now);
+        let records = detector.take_records();
+        if detector.is_kept() && merge.now().is_some() {
+            self.keep(&mut detector, now, true, records);
+        } else {
+            let _ = self.to_writer.send(Job::Write(records));
+        }
         detector
     }
 
-    fn pass_on(&self, detector: &mut Detector) {
+    fn pass_on(&mut self, detector: &mut Detector, now: Option<Timestamp>, at: Instant) {
         let records = detector.take_records();
-        if !records.is_empty() {
-            let _ = self.to_writer.send(records);
+        let kept = now.filter(|_| detector.is_kept());
+        if let Some(now) = kept.filter(|_| records.iter().any(|r| matches!(r, Record::Incident(_)))) {
+            return self.keep(detector, now, false, records);
         }
+        if !records.is_empty() {
+            let _ = self.to_writer.send(Job::Write(records));
+        }
+        if let Some(batch) = kept.and_then(|now| self.checkpoints.turn(detector, now, at)) {
+            let _ = self.to_writer.send(Job::Keep(Box::new(batch), Vec::new()));
+        }
+    }
+
+    /// A checkpoint of now with the records that came of it.
+    fn keep(&mut self, detector: &mut Detector, now: Timestamp, all: bool, mut records: Vec<Record>) {
+        let mut batches = self.checkpoints.at_once(detector, now, all);
+        let last = batches.pop().unwrap_or_default();
+        for batch in batches {
+            let _ = self.to_writer.send(Job::Keep(Box::new(batch), Vec::new()));
+        }
+        let _ = self.to_writer.send(Job::Keep(Box::new(last), std::mem::take(&mut records)));
     }
 }
 
@@ -281,11 +317,12 @@ impl Watch {
 }
 
 /// The writer: formats and writes, and lets readers of the files see it soon.
-fn write_all(mut outputs: Outputs, records: &Receiver<Vec<Record>>) -> Outputs {
-    let mut flushed = Instant::now();
+fn write_all(mut outputs: Outputs, records: &Receiver<Job>) -> Outputs {
+    let (mut flushed, mut fetcher) = (Instant::now(), Fetcher::new());
     loop {
         match records.recv_timeout(FLUSH) {
-            Ok(mut list) => {
+            Ok(Job::Keep(batch, list)) => outputs.write_with(&batch, &list),
+            Ok(Job::Write(mut list)) => {
                 for record in &mut list {
                     if let Record::Stats(stats, _) = record {
                         (stats.lines, stats.dropped) = outputs.counters();
@@ -296,6 +333,7 @@ fn write_all(mut outputs: Outputs, records: &Receiver<Vec<Record>>) -> Outputs {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return outputs,
         }
+        fetcher.turn(&mut outputs);
         if flushed.elapsed() >= FLUSH {
             flushed = Instant::now();
             outputs.flush();
