@@ -5,11 +5,11 @@ use super::load::{Loaded, flag, load};
 use super::messages::{Exit, Stop, error, print, warning};
 use crate::config::Config;
 use crate::net::default_home;
-use crate::output::file::{self, IsHome, Outputs};
+use crate::output::file::{self, IsHome, Keeping, Outputs};
 use crate::output::{RunSummary, Severity, report};
 use crate::run::{self, LogSetup, Setup};
-use crate::state::Store;
 use crate::state::journal::Journal;
+use crate::state::{Damage, Store};
 use crate::strict::Fault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr, stdout};
@@ -57,7 +57,7 @@ fn run(
     let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, workers, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
-    let setup = setup(loaded, None, deferred)?;
+    let setup = setup(loaded, None, Keeping::Replace, deferred)?;
     let bar = bar(flags.quiet);
     let mut progress = |read: u64, of: Option<u64>| {
         if let Some(bar) = &bar {
@@ -117,24 +117,27 @@ pub(super) fn cores() -> usize {
 
 /// Opens the outputs; `interface` stands in every record of a live run.
 /// `deferred`: incidents count at the end of the run only.
-pub(super) fn setup(loaded: Loaded, interface: Option<String>, deferred: bool) -> Result<Setup, Stop> {
+pub(super) fn setup(
+    loaded: Loaded,
+    interface: Option<String>,
+    keeping: Keeping,
+    deferred: bool,
+) -> Result<Setup, Stop> {
     let Loaded { config, catalogue, .. } = loaded;
     let home = config.home_net.clone().unwrap_or_else(default_home);
     let is_home: IsHome = Arc::new(move |ip| home.contains(ip));
     let kinds = file::kinds(&config.output.kinds.join(",")).map_err(Stop::Error)?;
-    if config.state.as_deref().and_then(Path::parent) == Some(config.output.dir.as_path()) {
-        // That it cannot be made shows when the state is opened.
-        let _ = std::fs::create_dir_all(&config.output.dir);
-    }
-    let state = config.state.as_deref().map(Store::open).transpose();
-    let state = state.map_err(|damage| Stop::Error(damage.to_string()))?;
-    let outputs = file::OutputConfig {
-        append: state.as_ref().is_some_and(|store| !store.is_new()),
+    let state = state(&config)?;
+    // A run that goes on where another ended adds to its logs.
+    let goes_on = keeping == Keeping::Replace && state.as_ref().is_some_and(|store| !store.is_new());
+    let keeping = if goes_on { Keeping::Append } else { keeping };
+    let output = file::OutputConfig {
         dir: config.output.dir.clone(),
         kinds,
         own_types_in_eve: config.output.own_types_in_eve,
         low_as_alert: config.output.low_as_alert,
         mode: config.output.mode,
+        keeping,
         community_id_seed: config.output.community_id_seed,
         sensor: Some(config.sensor.clone()),
         signatures_version: catalogue.version().to_owned(),
@@ -142,8 +145,8 @@ pub(super) fn setup(loaded: Loaded, interface: Option<String>, deferred: bool) -
         interface,
         ..file::OutputConfig::default()
     };
-    let journal = state.map(|store| Journal::new(store, deferred, outputs.clone()));
-    let outputs = Outputs::new(&outputs).map_err(|error| {
+    let journal = journal(state, deferred, &output)?;
+    let outputs = Outputs::new(&output).map_err(|error| {
         // The error names the path.
         Stop::Error(format!("{error}; logs cannot be written there, give another directory with --out"))
     })?;
@@ -152,6 +155,31 @@ pub(super) fn setup(loaded: Loaded, interface: Option<String>, deferred: bool) -
         None => outputs,
     };
     Ok(Setup { config, catalogue: Arc::new(catalogue), outputs })
+}
+
+/// Opens the state file, if there is to be one.
+fn state(config: &Config) -> Result<Option<Store>, Stop> {
+    if config.state.as_deref().and_then(Path::parent) == Some(config.output.dir.as_path()) {
+        // That it cannot be made shows when the state is opened.
+        let _ = std::fs::create_dir_all(&config.output.dir);
+    }
+    config.state.as_deref().map(Store::open).transpose().map_err(damaged)
+}
+
+fn journal(
+    state: Option<Store>,
+    deferred: bool,
+    output: &file::OutputConfig,
+) -> Result<Option<Journal>, Stop> {
+    let Some(store) = state else { return Ok(None) };
+    let mut journal = Journal::new(store, deferred, output.clone());
+    journal.settle_earlier(&output.dir).map_err(damaged)?;
+    Ok(Some(journal))
+}
+
+/// A state file that cannot be used.
+pub(super) fn damaged(damage: Damage) -> Stop {
+    Stop::Error(damage.to_string())
 }
 
 /// A bar on a terminal only.

@@ -17,7 +17,7 @@ const NAME: &str = "baseline";
 /// An incident of a lane goes on for so long after the last byte: no second alert on the same within a day.
 const IDLE: Span = Span::from_secs(86_400);
 /// A rise of the score that is worth a record.
-const RISE: f64 = 0.3;
+const RISE: f64 = 0.05;
 /// Kinds of evidence named in a record.
 const NAMED: usize = 12;
 

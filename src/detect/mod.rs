@@ -164,7 +164,7 @@ impl Detector {
             Telling::Summary(summary) => self.summary(summary, now),
             Telling::Lease(lease) => {
                 self.memory.hosts.learn(&lease);
-                if !lease.ip.is_unspecified() {
+                if lease.until > lease.at && !lease.ip.is_unspecified() {
                     self.base.roster.lease(lease.ip, lease.mac);
                 }
             }

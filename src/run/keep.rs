@@ -70,6 +70,12 @@ pub(super) fn whole(detector: &mut Detector, now: Timestamp) -> Batch {
     batch
 }
 
+/// A checkpoint, and the records that must not be without it, nor it without them.
+pub(super) struct Keep {
+    pub(super) batch: Batch,
+    pub(super) records: Vec<Record>,
+}
+
 /// Checkpoints while packets wait: a moment is frozen, its rows are taken a slice at a time.
 pub(super) struct Checkpoints {
     every: Duration,
@@ -83,7 +89,7 @@ impl Checkpoints {
     }
 
     /// A slice of work; a checkpoint when it is complete.
-    pub(super) fn turn(&mut self, detector: &mut Detector, now: Timestamp, at: Instant) -> Option<Batch> {
+    pub(super) fn turn(&mut self, detector: &mut Detector, now: Timestamp, at: Instant) -> Option<Keep> {
         if self.begun.is_none() {
             if at.duration_since(self.last) < self.every {
                 return None;
@@ -92,20 +98,29 @@ impl Checkpoints {
             self.begun = Some(detector.freeze(false, now));
         }
         let batch = self.begun.as_mut()?;
-        if detector.hand_over(SLICE, batch) { self.begun.take() } else { None }
+        if !detector.hand_over(SLICE, batch) {
+            return None;
+        }
+        self.begun.take().map(|batch| Keep { batch, records: Vec::new() })
     }
 
     /// The moment of now, and what was begun before: an incident must not be forgotten once it has been told.
-    pub(super) fn at_once(&mut self, detector: &mut Detector, now: Timestamp, all: bool) -> Vec<Batch> {
-        let mut batches = Vec::new();
+    pub(super) fn at_once(
+        &mut self,
+        detector: &mut Detector,
+        now: Timestamp,
+        all: bool,
+        records: Vec<Record>,
+    ) -> Vec<Keep> {
+        let mut keeps = Vec::new();
         if let Some(mut batch) = self.begun.take() {
             while !detector.hand_over(usize::MAX, &mut batch) {}
-            batches.push(batch);
+            keeps.push(Keep { batch, records: Vec::new() });
         }
         let mut batch = detector.freeze(all, now);
         while !detector.hand_over(usize::MAX, &mut batch) {}
-        batches.push(batch);
-        batches
+        keeps.push(Keep { batch, records });
+        keeps
     }
 }
 
@@ -131,8 +146,7 @@ impl Fetcher {
 pub(super) fn catch_up(outputs: &mut Outputs) -> Result<(), Error> {
     let Some(unwritten) = outputs.journal().map(|journal| Journal::unwritten(journal)) else { return Ok(()) };
     for record in unwritten? {
-        let marks = [format!("\"id\":\"{}\"", record.id), format!("\"seq\":{},", record.seq)];
-        outputs.repeat(&record.line, &marks);
+        outputs.repeat(&record.line);
         outputs.flush();
         if let Some(journal) = outputs.journal() {
             journal.settle(&record);

@@ -77,6 +77,6 @@ fn checkpoint(detector: &mut Detector, history: &mut History, outputs: &mut Outp
 fn is_finding(record: &Record) -> bool {
     match record {
         Record::Incident(_) | Record::Stats(..) => true,
-        Record::Flow(_) | Record::Facts(_) | Record::Dns(_) => false,
+        Record::Flow(_) | Record::FlowSum(_) | Record::Facts(_) | Record::Dns(_) => false,
     }
 }

@@ -10,9 +10,13 @@ use super::{Batch, Damage, Store};
 use crate::output::file::OutputConfig;
 use crate::output::{IncidentRecord, Phase, eve};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::io::{Read as _, Seek as _};
 
 /// Incidents kept; the longest unchanged go first.
 const MAX_INCIDENTS: i64 = 100_000;
+
+/// Bytes at the end of a log in which the last lines before a crash are looked for.
+const TAIL: u64 = 4 << 20;
 
 /// See the module.
 pub struct Journal {
@@ -152,6 +156,23 @@ impl Journal {
         &mut self.store
     }
 
+    /// Ticks off what was noted before a crash and has reached the logs in `dir` all the same.
+    pub fn settle_earlier(&mut self, dir: &std::path::Path) -> Result<(), Damage> {
+        let unwritten = self.unwritten()?;
+        if unwritten.is_empty() {
+            return Ok(());
+        }
+        let tails: Vec<Vec<u8>> = ["eve.json", "egret.json"].iter().map(|n| tail(&dir.join(n))).collect();
+        for record in unwritten {
+            let marks = [format!("\"id\":\"{}\"", record.id), format!("\"seq\":{},", record.seq)];
+            let has = |line: &[u8]| marks.iter().all(|m| memchr::memmem::find(line, m.as_bytes()).is_some());
+            if tails.iter().any(|tail| tail.split(|b| *b == b'\n').any(has)) {
+                self.settle(&record);
+            }
+        }
+        Ok(())
+    }
+
     /// Records that were noted and not ticked off.
     pub fn unwritten(&self) -> Result<Vec<Unwritten>, Damage> {
         let read = || -> rusqlite::Result<Vec<Unwritten>> {
@@ -171,6 +192,19 @@ impl Journal {
             self.fault.get_or_insert(self.store.damage(&error));
         }
     }
+}
+
+/// The last lines of a log; nothing where there is none.
+fn tail(path: &std::path::Path) -> Vec<u8> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let from = file.metadata()?.len().saturating_sub(TAIL);
+        file.seek(std::io::SeekFrom::Start(from))?;
+        let mut tail = Vec::new();
+        file.take(TAIL).read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    read().unwrap_or_default()
 }
 
 fn tick(connection: &Connection, id: &str, seq: u32) -> rusqlite::Result<()> {
