@@ -142,7 +142,13 @@ impl Detector {
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
         let level = category.map_or(level.storage, |c| level.level(c)).0;
-        let asked = answers::Asked { record, roster: &self.base.roster, values, learned, changed: self.changed_lately(record.at) };
+        let asked = answers::Asked {
+            record,
+            roster: &self.base.roster,
+            values,
+            learned,
+            changed: self.changed_lately(record.at),
+        };
         let said = answers::answers(&asked);
         record.escalate = answers::escalate(&said, record.up_bytes_24h, level);
         record.containment = answers::containment(record);

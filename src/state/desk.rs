@@ -203,6 +203,16 @@ impl Store {
         done.map(drop).map_err(|error| self.damage(&error))
     }
 
+    /// Destinations and when each was first seen, in seconds.
+    pub fn destinations(&self) -> Result<Vec<(String, i64)>, Damage> {
+        let read = || -> rusqlite::Result<Vec<(String, i64)>> {
+            let mut statement =
+                self.connection.prepare("SELECT name, first_seen FROM destination ORDER BY id")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(|error| self.damage(&error))
+    }
+
     /// The clock of the last checkpoint.
     pub fn now(&self) -> Result<Option<Timestamp>, Damage> {
         let text = self.meta("now_nanos")?;
