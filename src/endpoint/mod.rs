@@ -4,6 +4,7 @@
 //! Formats are pure: no clock, no file, no map that outlives what one record needs.
 
 pub mod event;
+pub mod secrets;
 
 pub use event::{
     AddressEvent, AddressKind, ClockClass, Common, ConnectEvent, ConnectState, Direction, DnsEvent,
