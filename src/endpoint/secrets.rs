@@ -21,7 +21,7 @@ const MAX_FOUND: usize = 256;
 /// `text` without secrets: the same text where there are none. Work is linear in its length; what is beyond
 /// [`MAX_BYTES`] is cut off.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let text = &text[..text.floor_char_boundary(MAX_BYTES)];
+    let text = super::draft::cut(text, MAX_BYTES);
     let mut found = Found { text, ranges: Vec::new() };
     tools::mark(&mut found, 0..text.len(), 0);
     names::mark(&mut found);

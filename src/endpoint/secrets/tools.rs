@@ -217,7 +217,7 @@ impl Command {
                 Both | After(_) if rest.is_empty() => self.next = Some(*takes),
                 Joined | Both if !rest.is_empty() => found.mark(from..at.end),
                 After(_) if !flag.starts_with("--") || rest.starts_with('=') => {
-                    take(found, *takes, from..at.end)
+                    take(found, *takes, from..at.end);
                 }
                 _ => continue,
             }
