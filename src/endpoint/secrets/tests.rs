@@ -1,3 +1,5 @@
+//! What goes in, and what must come out.
+
 use super::*;
 
 /// What goes in, and what must come out.
