@@ -331,13 +331,18 @@ pub fn in_words(config: &Config) -> InWords {
             lines.insert(format!("content of {key}"), hex(&Sha256::digest(&content)));
         }
     }
-    let text: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let mut text = String::new();
+    for (key, value) in &lines {
+        text.extend([key.as_str(), " = ", value, "\n"]);
+    }
     let hash = hex(&Sha256::digest(text.as_bytes()));
     InWords { text, hash }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let mut text = Vec::with_capacity(2 * bytes.len());
+    crate::output::json::hex(bytes, None, &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]

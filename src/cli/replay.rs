@@ -163,7 +163,7 @@ fn state(config: &Config) -> Result<Option<Store>, Stop> {
         // That it cannot be made shows when the state is opened.
         let _ = std::fs::create_dir_all(&config.output.dir);
     }
-    config.state.as_deref().map(Store::open).transpose().map_err(damaged)
+    config.state.as_deref().map(Store::open).transpose().map_err(|damage| damaged(&damage))
 }
 
 fn journal(
@@ -173,12 +173,12 @@ fn journal(
 ) -> Result<Option<Journal>, Stop> {
     let Some(store) = state else { return Ok(None) };
     let mut journal = Journal::new(store, deferred, output.clone());
-    journal.settle_earlier(&output.dir).map_err(damaged)?;
+    journal.settle_earlier(&output.dir).map_err(|damage| damaged(&damage))?;
     Ok(Some(journal))
 }
 
 /// A state file that cannot be used.
-pub(super) fn damaged(damage: Damage) -> Stop {
+pub(super) fn damaged(damage: &Damage) -> Stop {
     Stop::Error(damage.to_string())
 }
 

@@ -27,11 +27,11 @@ const LATELY: Span = Span::from_secs(86_400);
 
 /// What keeping needs to remember.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Memo {
     /// Hashes of the parts as they were written last.
     written: Map<&'static str, u64>,
     /// The run has a state file.
-    is_kept: bool,
+    outlives: bool,
     silences: Silences,
     /// When the configuration was changed last, and what in it.
     changed: Option<(Timestamp, String)>,
@@ -106,12 +106,12 @@ impl Detector {
     pub fn keep_track(&mut self, silences: Silences, changed: Option<(Timestamp, String)>) {
         self.pairs.follow(self.kept.renumbered);
         self.base.cases.follow(false);
-        (self.kept.is_kept, self.kept.silences, self.kept.changed) = (true, silences, changed);
+        (self.kept.outlives, self.kept.silences, self.kept.changed) = (true, silences, changed);
     }
 
     /// What outlives this run.
     pub fn is_kept(&self) -> bool {
-        self.kept.is_kept
+        self.kept.outlives
     }
 
     /// What an analyst has said of such an upload.
@@ -122,7 +122,7 @@ impl Detector {
         now: Timestamp,
         count: bool,
     ) -> Option<Evidence> {
-        if !self.kept.is_kept {
+        if !self.kept.outlives {
             return None;
         }
         let service = identity.class.as_ref().map(|c| &*c.service);

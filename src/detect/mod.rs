@@ -107,7 +107,7 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
-    kept: keep::Kept,
+    kept: keep::Memo,
 }
 
 impl Detector {
@@ -135,7 +135,7 @@ impl Detector {
             counters: DetectCounters::default(),
             records: Vec::new(),
             base: baseline::Baselines::default(),
-            kept: keep::Kept::default(),
+            kept: keep::Memo::default(),
         }
     }
 

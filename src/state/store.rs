@@ -123,9 +123,9 @@ impl Store {
         let mut schema = String::from("BEGIN IMMEDIATE;");
         schema.push_str(SCHEMA);
         for table in TABLES {
-            let columns: String = table.columns.iter().map(|c| format!(", {c}")).collect();
+            let columns = table.columns.join(", ");
             schema.push_str(&format!(
-                "CREATE TABLE {}(id PRIMARY KEY{columns}, data BLOB) WITHOUT ROWID;",
+                "CREATE TABLE {}(id PRIMARY KEY, {columns}, data BLOB) WITHOUT ROWID;",
                 table.name
             ));
         }
@@ -163,7 +163,7 @@ impl Store {
             let all = format!("SELECT id, data FROM {} LIMIT 1", table.name);
             self.connection.prepare(&all).map(|_| ())
         };
-        TABLES.iter().try_for_each(|table| whole(table)).map_err(|error| self.damage(&error))
+        TABLES.iter().try_for_each(whole).map_err(|error| self.damage(&error))
     }
 
     /// The file was made by this call.
@@ -269,9 +269,12 @@ impl Store {
 
     /// Empties the tables of everything that is learned; incidents, silences and verdicts stay.
     pub fn forget(&mut self) -> Result<(), Damage> {
-        let mut all: String = TABLES.iter().map(|t| format!("DELETE FROM {};", t.name)).collect();
-        all.push_str("DELETE FROM part; DELETE FROM meta;");
-        self.connection.execute_batch(&format!("BEGIN IMMEDIATE;{all}COMMIT;")).map_err(|e| self.damage(&e))
+        let mut all = String::from("BEGIN IMMEDIATE; DELETE FROM part; DELETE FROM meta;");
+        for table in TABLES {
+            all.extend(["DELETE FROM ", table.name, ";"]);
+        }
+        all.push_str("COMMIT;");
+        self.connection.execute_batch(&all).map_err(|error| self.damage(&error))
     }
 }
 

@@ -95,13 +95,13 @@ impl Learner {
     pub(in super::super) fn restore(store: &Store) -> Result<Self, Damage> {
         let mut new = Self::default();
         let Some(rest) = store.part::<Rest>(PART)? else { return Ok(new) };
-        store.rows(|at, host: Host| in_order(at, new.hosts.len()).map(|()| new.hosts.push_known(host)))?;
+        store.rows(|at, host: Host| in_order(&at, new.hosts.len()).map(|()| new.hosts.push_known(host)))?;
         store.rows(|at, p: Population| {
-            in_order(at, new.populations.len()).map(|()| new.populations.push_known(p))
+            in_order(&at, new.populations.len()).map(|()| new.populations.push_known(p))
         })?;
         let populations = new.populations.len();
         store.rows(|at, target: Target| {
-            in_order(at, new.targets.len())?;
+            in_order(&at, new.targets.len())?;
             if target.population.iter().flatten().any(|p| *p as usize >= populations) {
                 return Err("its service is missing");
             }
@@ -110,7 +110,7 @@ impl Learner {
         })?;
         let (hosts, targets) = (new.hosts.len(), new.targets.len());
         store.rows(|at, entry: Entry| {
-            in_order(at, new.entries.len())?;
+            in_order(&at, new.entries.len())?;
             if entry.host as usize >= hosts || entry.target as usize >= targets {
                 return Err("its host or its destination is missing");
             }
@@ -174,6 +174,6 @@ impl Learner {
     }
 }
 
-fn in_order(at: Id, next: usize) -> Result<(), &'static str> {
-    if at == Id::Number(next as i64) { Ok(()) } else { Err("the row before it is missing") }
+fn in_order(at: &Id, next: usize) -> Result<(), &'static str> {
+    if *at == Id::Number(next as i64) { Ok(()) } else { Err("the row before it is missing") }
 }
