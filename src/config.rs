@@ -19,6 +19,8 @@ use crate::geo::Geo;
 use crate::net::Nets;
 use crate::signatures::Category;
 use crate::units::{Bytes, Span};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Byte levels of `exfil_volume_threshold`, per kind of service.
@@ -165,6 +167,39 @@ impl Default for FlowConfig {
     }
 }
 
+/// `[capture]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaptureConfig {
+    /// Memory in which frames wait, for each worker and interface (live).
+    pub ring: Bytes,
+    /// The ring is handed over in pieces of this size (live).
+    pub block: Bytes,
+    /// Most bytes kept of a frame (live).
+    pub snap: Bytes,
+    /// Take in frames for other machines as well (live).
+    pub promiscuous: bool,
+    /// Use the card's own time stamps where it makes some (live).
+    pub hardware_stamps: bool,
+    /// Only frames that this filter lets through.
+    pub bpf: Option<String>,
+    /// The span port sends frames twice: equal datagrams within a millisecond count once.
+    pub sent_twice: bool,
+}
+
+impl Default for CaptureConfig {
+    fn default() -> Self {
+        Self {
+            ring: Bytes(64 << 20),
+            block: Bytes(256 << 10),
+            snap: Bytes(256 << 10),
+            promiscuous: true,
+            hardware_stamps: true,
+            bpf: None,
+            sent_twice: false,
+        }
+    }
+}
+
 /// `[output]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutputConfig {
@@ -180,7 +215,15 @@ pub struct OutputConfig {
     pub mode: u32,
     /// Seed of the Community ID.
     pub community_id_seed: u16,
-    /// Rotated files are kept so many days.
+    /// Live: logs are put away by Egret itself; else others move them and send SIGHUP.
+    pub rotate: bool,
+    /// Live: at every multiple of this time since midnight.
+    pub rotate_every: Span,
+    /// Live: from this size on.
+    pub rotate_size: Bytes,
+    /// Live: records of flows without payload from which on they are summed.
+    pub empty_flow_rate: Rate,
+    /// Rotated files are kept so many days; 0: for ever.
     pub keep_days: u32,
     /// Rotated files are removed, oldest first, beyond this much.
     pub max_bytes: Option<Bytes>,
@@ -195,6 +238,10 @@ impl Default for OutputConfig {
             low_as_alert: false,
             mode: 0o640,
             community_id_seed: 0,
+            rotate: true,
+            rotate_every: Span::from_secs(3_600),
+            rotate_size: Bytes(1_000_000_000),
+            empty_flow_rate: Rate { count: 1_000, per: Span::from_secs(1) },
             keep_days: 30,
             max_bytes: None,
         }
@@ -218,6 +265,8 @@ pub struct Config {
     pub detect: DetectConfig,
     /// `[flows]`.
     pub flows: FlowConfig,
+    /// `[capture]`.
+    pub capture: CaptureConfig,
     /// `[output]`.
     pub output: OutputConfig,
     /// Directory of signatures; `None`: those built in.
@@ -232,6 +281,12 @@ pub struct Config {
     pub geo: Geo,
     /// Facts about the site, beyond `home_net`.
     pub facts: SiteFacts,
+    /// What was set, by key, as it was written: for the history of the configuration.
+    pub set: BTreeMap<String, String>,
+    /// File that survives a restart; `None`: none.
+    pub state: Option<PathBuf>,
+    /// How often the state is written.
+    pub checkpoint_every: Span,
 }
 
 impl Default for Config {
@@ -244,6 +299,7 @@ impl Default for Config {
             home_net: None,
             detect: DetectConfig::default(),
             flows: FlowConfig::default(),
+            capture: CaptureConfig::default(),
             output: OutputConfig::default(),
             signatures: None,
             site: None,
@@ -251,8 +307,42 @@ impl Default for Config {
             city_db: None,
             geo: Geo::default(),
             facts: SiteFacts::default(),
+            set: BTreeMap::new(),
+            state: None,
+            checkpoint_every: Span::from_secs(10),
         }
     }
+}
+
+/// What was set, for the history that a state file keeps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InWords {
+    /// One `key = value` a line.
+    pub text: String,
+    /// SHA-256 of the text, in hexadecimal.
+    pub hash: String,
+}
+
+/// What was set in a configuration. What stands beside it in other files is there as the hash of its content.
+pub fn in_words(config: &Config) -> InWords {
+    let mut lines = config.set.clone();
+    for (key, path) in [("site", &config.site), ("assets", &config.facts.assets)] {
+        if let Some(content) = path.as_deref().and_then(|path| std::fs::read(path).ok()) {
+            lines.insert(format!("content of {key}"), hex(&Sha256::digest(&content)));
+        }
+    }
+    let mut text = String::new();
+    for (key, value) in &lines {
+        text.extend([key.as_str(), " = ", value, "\n"]);
+    }
+    let hash = hex(&Sha256::digest(text.as_bytes()));
+    InWords { text, hash }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = Vec::with_capacity(2 * bytes.len());
+    crate::output::json::hex(bytes, None, &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -341,6 +341,30 @@ impl EndpointEvent {
 }
 
 impl SourceKind {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::Sysmon,
+        Self::SysmonLinux,
+        Self::WindowsSecurity,
+        Self::Defender,
+        Self::Ecs,
+        Self::Auditd,
+        Self::Osquery,
+        Self::Tetragon,
+        Self::CrowdStrike,
+        Self::SentinelOne,
+        Self::CarbonBlack,
+        Self::EndpointSecurity,
+        Self::Santa,
+        Self::Falco,
+        Self::Tracee,
+        Self::ZeekAgent,
+        Self::AzureVm,
+        Self::Esxi,
+        Self::Dhcp,
+        Self::Site,
+    ];
+
     /// As records show it in `attribution.source`, and as users name it before `=PATH`.
     pub const fn as_str(self) -> &'static str {
         match self {

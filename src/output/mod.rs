@@ -2,14 +2,17 @@
 //!
 //! A [`Record`] is complete in itself: whoever writes it needs no table, no catalogue and no clock.
 
+pub mod archive;
 pub mod eve;
 pub mod fields;
 pub mod file;
+mod files;
 pub mod ids;
 pub mod json;
 pub mod report;
+mod rotate;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod signs;
 pub mod stamp;
 mod words;
@@ -32,9 +35,9 @@ pub trait Format: Send {
     /// Appends the lines of a record, if there are any in this format.
     fn write(&mut self, record: &Record, files: &mut Files);
 
-    /// Appends what stands at the end of the files.
-    fn finish(&mut self, files: &mut Files) {
-        let _ = files;
+    /// Appends what stands at the end of file number `file`, which is open and closed next.
+    fn end(&mut self, file: usize, files: &mut Files) {
+        let _ = (file, files);
     }
 }
 
@@ -138,6 +141,19 @@ pub struct FlowRecord {
     pub identity: Identity,
     /// An alert belongs to it.
     pub alerted: bool,
+}
+
+/// Flows of one host and minute that moved no payload, when there are too many to be written one by one (live).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlowSum {
+    /// The home side, else who opened them; `None`: hosts beyond those that are told apart.
+    pub host: Option<IpAddr>,
+    /// How many.
+    pub flows: u64,
+    /// What they moved: frames, wire and IP bytes.
+    pub counts: Both<crate::observe::Counts>,
+    /// First and last frame.
+    pub span: (Timestamp, Timestamp),
 }
 
 /// A hello, request or another set of facts about a flow that is worth a record of its own.
@@ -363,6 +379,8 @@ pub enum Record {
     Dns(Box<DnsAnswer>),
     /// EVE `alert` / `incident`, Zeek `notice`, `egret.log`.
     Incident(Box<IncidentRecord>),
+    /// EVE `flow_sum`.
+    FlowSum(Box<FlowSum>),
     /// EVE `stats`.
     Stats(Box<Stats>, Timestamp),
 }

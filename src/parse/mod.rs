@@ -23,7 +23,7 @@ pub mod tunnel;
 pub mod user_agent;
 
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 #[cfg(test)]
 mod tests;
 

@@ -85,11 +85,11 @@ struct Reader<'s> {
 }
 
 /// Runs a source with the workers that the configuration asks for.
-pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
+pub(super) fn run(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let workers = setup.config.workers;
     let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
-    let detector = setup.detector();
+    let detector = setup.woken()?;
     let config = setup.worker_config();
     let seed = setup.config.seed;
     let outputs = setup.outputs;
@@ -123,7 +123,7 @@ pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>)
         }
         let detector = detecting.join().map_err(|_| Error::Thread("detector"))?;
         let outputs = writing.join().map_err(|_| Error::Thread("writer"))?;
-        Ok((detector, outputs, counters))
+        Ok::<_, Error>((detector, outputs, counters))
     })?;
     let reader = reader.into_inner().map_err(|_| Error::Thread("worker"))?;
     Ok(End::of_packets(&reader.front, counters, detector, outputs))

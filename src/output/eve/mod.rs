@@ -40,6 +40,13 @@ fn make(config: &Arc<OutputConfig>, files: &mut Files) -> io::Result<Box<dyn For
     Ok(Box::new(Eve { config: Arc::clone(config), clock: Clock::default() }))
 }
 
+/// The line of an incident, without its end.
+pub fn incident_line(record: &super::IncidentRecord, config: &OutputConfig) -> String {
+    let mut out = Vec::new();
+    Json::line(&mut out, &mut Clock::default(), |j| alert::fill(j, record, config));
+    String::from_utf8(out).unwrap_or_default()
+}
+
 struct Eve {
     config: Arc<OutputConfig>,
     clock: Clock,
@@ -51,6 +58,7 @@ impl Format for Eve {
         let own = match record {
             Record::Flow(r) => r.summary.since.is_some(),
             Record::Incident(r) => !is_alert(r, config),
+            Record::FlowSum(_) => true,
             Record::Facts(r) if !facts::has_record(r) => return,
             Record::Facts(_) | Record::Dns(_) | Record::Stats(..) => false,
         };
@@ -65,6 +73,7 @@ fn fill(j: &mut Json<'_>, record: &Record, config: &OutputConfig) {
         Record::Facts(r) => facts::fill(j, r, config),
         Record::Dns(r) => facts::dns(j, r, config),
         Record::Incident(r) => alert::fill(j, r, config),
+        Record::FlowSum(r) => flow::fill_sum(j, r, config),
         Record::Stats(r, at) => stats::fill(j, r, *at, config),
     }
 }
