@@ -14,26 +14,22 @@ mod shards;
 pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;
-use crate::capture::{Batch, Fault, Lent, Source};
+use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
-use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
 use crate::detect::roster::Assets;
-use crate::flow::key::Seeds;
-use crate::front::{Front, Sink};
+use crate::front::Front;
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
 use crate::units::{Both, Timestamp};
-use crate::worker::{Briefs, Worker, WorkerConfig};
+use crate::worker::{Direct, Worker, WorkerConfig};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time: few enough to stay in the first cache.
-const HANDED: usize = 128;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
 /// Prefixes outside home that are named.
@@ -119,25 +115,21 @@ pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Res
 /// Everything in this thread.
 fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let mut front = Front::default();
-    let seeds = Seeds::from_seed(setup.config.seed);
     let mut worker = Worker::new(setup.worker_config());
     let mut detector = setup.woken()?;
     let mut batch = Batch::default();
-    let mut briefs = Briefs::default();
     while source.fill(&mut batch) {
-        briefs.clear();
-        let mut sink = Inline { worker: &mut worker, lent: batch.lend(), briefs, packets: Vec::new(), seeds };
+        let mut sink = Direct::new(&mut worker, batch.lend());
         front.batch(&batch, &mut sink);
-        sink.hand_over();
-        briefs = sink.briefs;
+        sink.finish();
         hear(&mut worker, &mut detector, &mut setup.outputs);
         let (read, of) = source.progress();
         progress(read, of);
     }
     batch.clear();
-    let mut sink = Inline { worker: &mut worker, lent: batch.lend(), briefs, packets: Vec::new(), seeds };
+    let mut sink = Direct::new(&mut worker, batch.lend());
     front.finish(&mut sink);
-    sink.hand_over();
+    sink.finish();
     let mut closing = worker.closing();
     while worker.close_some(&mut closing, front.now(), u64::MAX).is_some() {
         hear(&mut worker, &mut detector, &mut setup.outputs);
@@ -161,60 +153,6 @@ fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
 fn write(outputs: &mut Outputs, records: Vec<Record>) {
     for record in records {
         outputs.write(&record);
-    }
-}
-
-/// Hands packets to the worker in the same thread.
-struct Inline<'w, 'b> {
-    worker: &'w mut Worker,
-    lent: Lent<'b>,
-    briefs: Briefs,
-    /// Packets that have no short form. Only one of the two lists ever holds any: order is kept.
-    packets: Vec<Packet<'b>>,
-    seeds: Seeds,
-}
-
-impl Inline<'_, '_> {
-    fn hand_over(&mut self) {
-        self.worker.briefs(&self.briefs, 0..self.briefs.len(), &self.lent);
-        self.briefs.clear();
-        self.worker.packets(&self.packets);
-        self.packets.clear();
-    }
-}
-
-impl<'b> Sink<'b> for Inline<'_, 'b> {
-    #[allow(clippy::inline_always)] // a packet is never written as a whole
-    #[inline(always)]
-    fn lean(&mut self, packet: Packet<'b>, slot: usize) {
-        if !self.packets.is_empty() || self.briefs.len() >= HANDED {
-            self.hand_over();
-        }
-        if !self.briefs.push(&packet, slot, self.lent.bytes.as_ptr() as usize, &self.seeds) {
-            self.lent(packet);
-        }
-    }
-
-    fn lent(&mut self, packet: Packet<'b>) {
-        if !self.briefs.is_empty() || self.packets.len() >= HANDED {
-            self.hand_over();
-        }
-        self.packets.push(packet);
-    }
-
-    fn passing(&mut self, packet: &Packet<'_>) {
-        self.hand_over();
-        self.worker.packets(std::slice::from_ref(packet));
-    }
-
-    fn neighbour(&mut self, seen: Neighbour) {
-        self.hand_over();
-        self.worker.neighbour(&seen);
-    }
-
-    fn tick(&mut self, now: Timestamp, ordinal: u64) {
-        self.hand_over();
-        self.worker.tick(now, ordinal);
     }
 }
 

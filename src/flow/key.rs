@@ -57,6 +57,8 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// What a flow table needs of a key.
 pub trait Key: Copy + Eq {
+    /// Quarters of all flows that this family keeps when both want more.
+    const QUARTERS: usize;
     /// Seeded hash.
     fn hash(&self, seeds: &Seeds) -> u64;
     /// Address and port of one end.
@@ -155,6 +157,8 @@ impl KeyV6 {
 }
 
 impl Key for KeyV4 {
+    const QUARTERS: usize = 3;
+
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
         let a = u64::from(self.addr[0]) << 32 | u64::from(self.addr[1]);
@@ -172,6 +176,8 @@ impl Key for KeyV4 {
 }
 
 impl Key for KeyV6 {
+    const QUARTERS: usize = 1;
+
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
         let [[a, b], [c, d]] = self.addr;

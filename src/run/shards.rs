@@ -247,7 +247,7 @@ impl Deal {
             if *at > done {
                 worker.packets(&packets);
                 packets.clear();
-                worker.briefs(&self.briefs, done..*at, &lent);
+                worker.take(&self.briefs, done..*at, &lent);
                 done = *at;
             }
             if let Event::Packet { packet, at, len, copied } = *event {
@@ -269,7 +269,7 @@ impl Deal {
             }
         }
         worker.packets(&packets);
-        worker.briefs(&self.briefs, done..self.briefs.len(), &lent);
+        worker.take(&self.briefs, done..self.briefs.len(), &lent);
         clock
     }
 }

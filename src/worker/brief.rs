@@ -165,7 +165,7 @@ impl Brief {
 impl Worker {
     /// Takes packets in their short form, in the order of their frames: those of `range`. `lent`: the batch that they
     /// were made of.
-    pub fn briefs(&mut self, briefs: &Briefs, range: Range<usize>, lent: &Lent<'_>) {
+    pub fn take(&mut self, briefs: &Briefs, range: Range<usize>, lent: &Lent<'_>) {
         let list = briefs.list.get(range).unwrap_or(&[]);
         let mut blocks = list.chunks(AHEAD);
         self.touch(list.get(..2 * AHEAD).unwrap_or(list));
@@ -173,13 +173,16 @@ impl Worker {
         for (i, block) in list.chunks(AHEAD).enumerate() {
             self.touch(list.get((i + 2) * AHEAD..).map_or(&[], |rest| rest.get(..AHEAD).unwrap_or(rest)));
             self.ask_for(blocks.next().unwrap_or(&[]));
-            self.look_ahead(block, &briefs.wide, lent);
+            self.look_ahead(block, &briefs.wide);
             for brief in block {
                 if brief.is_v4() {
                     self.context.brief(&mut self.v4, brief.v4(), brief, lent);
                 } else if let Some(&key) = briefs.wide.get(brief.addr as usize) {
                     self.context.brief(&mut self.v6, key, brief, lent);
                 }
+            }
+            if let Some(last) = block.last() {
+                self.make_room(last.at, last.ordinal);
             }
         }
     }
@@ -204,7 +207,7 @@ impl Worker {
 
     /// Once in [`AHEAD`] packets. When many of the last ones needed the cold halves, the next ones will: asks for
     /// those too.
-    fn look_ahead(&mut self, next: &[Brief], wide: &[KeyV6], lent: &Lent<'_>) {
+    fn look_ahead(&mut self, next: &[Brief], wide: &[KeyV6]) {
         if self.context.long_ways * 8 >= AHEAD {
             for brief in next {
                 if brief.is_v4() {
@@ -215,12 +218,6 @@ impl Worker {
             }
         }
         self.context.long_ways = 0;
-        if self.is_overfull()
-            && let Some(brief) = next.first()
-        {
-            let now = lent.slots.get(brief.slot as usize).map_or(brief.at, |slot| slot.at);
-            self.relieve_pool(now, brief.ordinal);
-        }
     }
 }
 

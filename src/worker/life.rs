@@ -22,6 +22,19 @@ impl Context {
         }
     }
 
+    /// There is no room for another flow.
+    fn is_full(&self) -> bool {
+        self.counters.open_now() >= self.config.flows as u64
+    }
+
+    /// Ends the flow that is missed least.
+    pub(crate) fn evict<K: Key + Into<AnyKey>>(&mut self, table: &mut Table<K>, now: Timestamp, ordinal: u64) {
+        if let Some(victim) = table.victim() {
+            self.counters.evicted += 1;
+            self.close(table, &victim, EndReason::Evicted, now, ordinal);
+        }
+    }
+
     /// Begins a flow with its first packet.
     pub(crate) fn open<'t, K: Key + Into<AnyKey>>(
         &mut self,
@@ -31,11 +44,12 @@ impl Context {
         hash: u64,
         packet: &Packet<'_>,
     ) -> Option<(&'t mut Flow<K>, &'t mut Cold)> {
-        if table.is_full()
-            && let Some(victim) = table.victim()
-        {
-            self.counters.evicted += 1;
-            self.close(table, &victim, EndReason::Evicted, packet.now, packet.ordinal);
+        if self.is_full() {
+            if table.len() > self.config.flows * K::QUARTERS / 4 || self.counters.open_now() == table.len() as u64 {
+                self.evict(table, packet.now, packet.ordinal);
+            } else {
+                self.crowded += 1;
+            }
         }
         self.counters.opened += 1;
         let (flow, cold) = table.insert(hash, key, packet.at, cold_of(side, packet, &mut self.paths))?;

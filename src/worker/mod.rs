@@ -4,6 +4,7 @@
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
 mod brief;
+mod direct;
 mod dns;
 mod life;
 mod naming;
@@ -12,12 +13,13 @@ mod tell;
 mod udp;
 
 pub use brief::Briefs;
+pub use direct::Direct;
 
 use crate::counters::WorkerCounters;
 use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow, Paths};
-use crate::flow::table::{Table, Timeouts};
+use crate::flow::table::{Place, Table, Timeouts};
 use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
 use std::collections::VecDeque;
@@ -102,6 +104,8 @@ pub(crate) struct Context {
     pool: usize,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
+    /// Flows too many in one table that the other has to make room for.
+    crowded: usize,
     /// Marks of the tables that were loaded ahead. Nobody reads it; it keeps the loads.
     touched: usize,
 }
@@ -110,7 +114,7 @@ pub(crate) struct Context {
 #[derive(Debug)]
 pub struct Closing {
     /// Number of the first packet, IPv6, place in the table.
-    order: Vec<(u64, bool, usize)>,
+    order: Vec<(u64, bool, Place)>,
     next: usize,
 }
 
@@ -126,18 +130,19 @@ pub struct Worker {
     context: Context,
     swept: Timestamp,
     hashes: Vec<u64>,
+    seeds: Seeds,
+    /// Kept for [`Direct`] between batches.
+    briefs: Briefs,
 }
 
 impl Worker {
     /// A worker with empty tables.
     pub fn new(config: WorkerConfig) -> Self {
         let seeds = Seeds::from_seed(config.seed);
-        // A quarter of the room for IPv6: its records are larger, and untouched memory costs nothing.
-        let (v4, v6) = (config.flows - config.flows / 4, config.flows / 4);
         let counters = WorkerCounters { table: config.flows as u64, ..WorkerCounters::default() };
         Self {
-            v4: Table::new(v4, seeds),
-            v6: Table::new(v6, seeds),
+            v4: Table::new(config.flows, seeds),
+            v6: Table::new(config.flows, seeds),
             context: Context {
                 config,
                 counters,
@@ -148,10 +153,13 @@ impl Worker {
                 holders: 0,
                 long_ways: 0,
                 touched: 0,
+                crowded: 0,
                 pool: 0,
             },
             swept: Timestamp::MIN,
             hashes: Vec::new(),
+            seeds,
+            briefs: Briefs::default(),
         }
     }
 
@@ -191,10 +199,8 @@ impl Worker {
                     }
                 }
             }
-            if self.is_overfull()
-                && let Some(last) = chunk.last()
-            {
-                self.relieve_pool(last.now, last.ordinal);
+            if let Some(last) = chunk.last() {
+                self.make_room(last.now, last.ordinal);
             }
         }
     }
@@ -297,8 +303,21 @@ impl Worker {
         }
     }
 
-    fn is_overfull(&self) -> bool {
-        self.context.pool > START_POOL_BYTES
+    /// After a block of packets: keeps the bounds that concern both tables.
+    fn make_room(&mut self, now: Timestamp, ordinal: u64) {
+        let crowded = std::mem::take(&mut self.context.crowded);
+        if crowded == 0 && self.context.pool <= START_POOL_BYTES {
+            return;
+        }
+        self.relieve_pool(now, ordinal);
+        for _ in 0..crowded {
+            if self.v4.len() > self.context.config.flows * KeyV4::QUARTERS / 4 {
+                self.context.evict(&mut self.v4, now, ordinal);
+            } else {
+                self.context.evict(&mut self.v6, now, ordinal);
+            }
+        }
+        self.order(0);
     }
 
     /// Too much is held for the parsers: the oldest starts are given up first.
