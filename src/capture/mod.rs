@@ -13,6 +13,7 @@ pub mod live;
 mod pcap;
 mod pcapng;
 pub mod replay;
+pub mod sample;
 #[cfg(target_os = "linux")]
 pub mod ring;
 pub(crate) mod stream;

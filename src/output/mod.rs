@@ -15,6 +15,7 @@ mod rotate;
 pub(crate) mod samples;
 pub mod signs;
 pub mod stamp;
+pub mod schema;
 mod words;
 pub mod zeek;
 

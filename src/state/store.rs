@@ -267,6 +267,45 @@ impl Store {
         result.map_err(|error| self.damage(&error))
     }
 
+    /// Writes what is learned into a new file of its own.
+    pub fn export(&self, file: &Path) -> Result<(), Damage> {
+        let to = |what: String, cure: &str| Damage { file: file.to_owned(), what, cure: cure.to_owned() };
+        if file.exists() {
+            return Err(to("is there already".to_owned(), "give another name, or remove it"));
+        }
+        let text = file.display().to_string();
+        let failed = |error: &rusqlite::Error| {
+            to(format!("cannot be written: {error}"), "check that the folder is there and may be written")
+        };
+        self.connection.execute("VACUUM INTO ?1", [&text]).map_err(|error| failed(&error))?;
+        let all = "DELETE FROM incident; DELETE FROM incident_record; DELETE FROM silence; DELETE FROM verdict;
+                   DELETE FROM configuration; DELETE FROM input; DELETE FROM upload; DELETE FROM suspicion;
+                   DELETE FROM part WHERE name IN ('reading', 'flows', 'answers');";
+        Connection::open(file).and_then(|new| new.execute_batch(all)).map_err(|error| failed(&error))
+    }
+
+    /// Takes what another file has learned in the place of what is known here. The file must have been read before.
+    pub fn import(&mut self, file: &Path) -> Result<(), Damage> {
+        let mut all = String::from("BEGIN IMMEDIATE; DELETE FROM part;");
+        for table in TABLES.iter().filter(|t| t.name != super::INPUT.name) {
+            all.push_str(&format!("DELETE FROM {0}; INSERT INTO {0} SELECT * FROM other.{0};", table.name));
+        }
+        // What has been read of logs, and was not told yet, belongs to what was known before.
+        all.push_str("INSERT INTO part SELECT * FROM other.part WHERE name NOT IN ('reading', 'flows');");
+        all.push_str("INSERT OR REPLACE INTO meta SELECT * FROM other.meta; COMMIT;");
+        let text = file.display().to_string();
+        let taken = self
+            .connection
+            .execute("ATTACH DATABASE ?1 AS other", [&text])
+            .and_then(|_| self.connection.execute_batch(&all))
+            .and_then(|()| self.connection.execute_batch("DETACH DATABASE other"));
+        taken.map_err(|error| {
+            // Nothing of it has been taken.
+            let _ = self.connection.execute_batch("ROLLBACK");
+            self.damage(&error)
+        })
+    }
+
     /// Empties the tables of everything that is learned; incidents, silences and verdicts stay.
     pub fn forget(&mut self) -> Result<(), Damage> {
         let mut all = String::from("BEGIN IMMEDIATE; DELETE FROM part; DELETE FROM meta;");
