@@ -11,7 +11,7 @@ mod logs;
 mod merge;
 mod shards;
 
-pub use keep::asleep;
+pub use keep::{asleep, settle};
 pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;

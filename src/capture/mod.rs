@@ -13,9 +13,9 @@ pub mod live;
 mod pcap;
 mod pcapng;
 pub mod replay;
-pub mod sample;
 #[cfg(target_os = "linux")]
 pub mod ring;
+pub mod sample;
 pub(crate) mod stream;
 
 pub use replay::Replay;

@@ -90,7 +90,8 @@ impl Talk {
         let counts = u32::from(flags & (SYN | FIN) != 0);
         *mine = mine.wrapping_add(payload.len() as u32).wrapping_add(counts);
         let (host, far) = self.ends;
-        let (from, to, ports) = if up { (host, far, (50_123u16, 443u16)) } else { (far, host, (443, 50_123)) };
+        let (from, to, ports) =
+            if up { (host, far, (50_123u16, 443u16)) } else { (far, host, (443, 50_123)) };
         let mut f = Vec::with_capacity(54 + payload.len());
         let (a, b) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         let (destination, source): ([u8; 6], [u8; 6]) = if up { (b, a) } else { (a, b) };
@@ -127,7 +128,8 @@ fn hello(name: &str) -> Vec<u8> {
         extension(16, &counted(2, &counted(1, b"h2"))),
     ]
     .concat();
-    let body = [&[3u8, 3][..], &[7; 32], &[0, 0, 4, 0x13, 1, 0x13, 2, 1, 0], &counted(2, &extensions)].concat();
+    let body =
+        [&[3u8, 3][..], &[7; 32], &[0, 0, 4, 0x13, 1, 0x13, 2, 1, 0], &counted(2, &extensions)].concat();
     let handshake = [&[1u8][..], &counted(3, &body)].concat();
     [&[22u8, 3, 1][..], &counted(2, &handshake)].concat()
 }

@@ -1,8 +1,8 @@
 //! `egret baseline`: what has been learned, shown, carried to another sensor, forgotten.
 
 use super::desk::{Place, path_of};
-use super::load::load;
 use super::flags::Policy;
+use super::load::load;
 use super::messages::{Exit, Stop, print};
 use super::replay::damaged;
 use crate::output::report::clean;
@@ -111,7 +111,10 @@ fn show(host: Option<&str>, place: &Place) -> Result<Exit, Stop> {
         print(&format!("{}\n", Value::from(list)))?;
         return Ok(Exit::Ran);
     }
-    let mut text = format!("{:<40} {:>10} {:>10} {:>5} {:>9} {:>9}\n", "destination", "first", "last", "days", "median", "max");
+    let mut text = format!(
+        "{:<40} {:>10} {:>10} {:>5} {:>9} {:>9}\n",
+        "destination", "first", "last", "days", "median", "max"
+    );
     for h in habits {
         let _ = writeln!(
             text,
@@ -164,8 +167,13 @@ fn overview(known: &crate::detect::known::Known, is_json: bool) -> Result<Exit, 
 }
 
 fn export(file: &std::path::Path, place: &Place) -> Result<Exit, Stop> {
+    let policy = Policy { config: place.config.clone(), ..Policy::default() };
+    let loaded = load(&policy, &[], |_| Ok(()))?;
     let store = Store::visit(&path_of(place)?).map_err(|d| damaged(&d))?;
-    store.export(file).map_err(|d| damaged(&d))?;
+    let mut copy = store.copy(file).map_err(|d| damaged(&d))?;
+    run::settle(&loaded.config, Arc::new(loaded.catalogue), &mut copy)
+        .map_err(|error| Stop::Error(error.to_string()))?;
+    copy.strip().map_err(|d| damaged(&d))?;
     print(&format!("{}\n", file.display()))?;
     Ok(Exit::Ran)
 }

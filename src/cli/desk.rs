@@ -257,11 +257,9 @@ fn find(store: &Store, id: &str) -> Result<Listed, Stop> {
             "there is no incident '{}'; egret incidents --low lists them",
             shown(id)
         ))),
-        Found::Several(ids) => Err(Stop::Error(format!(
-            "'{}' ends several ids; give more of it: {}",
-            shown(id),
-            ids.join(", ")
-        ))),
+        Found::Several(ids) => {
+            Err(Stop::Error(format!("'{}' ends several ids; give more of it: {}", shown(id), ids.join(", "))))
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use super::baseline::BaselineFlags;
 use super::desk::{IncidentsFlags, ShowFlags, SilenceFlags, VerdictFlags};
 #[cfg(target_os = "linux")]
 use super::live::LiveFlags;
+use super::messages::Stop;
 use super::selftest::SelftestFlags;
 use super::whatif::WhatifFlags;
-use super::messages::Stop;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};

@@ -70,9 +70,17 @@ fn steps(summary: &RunSummary, kinds: &[&str], monitors: bool) -> Vec<Step> {
     let found = summary.incidents.iter().find(|i| i.identity.name.as_deref() == Some(sample::NAME));
     let mut steps = vec![
         ("frames read", stats.front.frames == sample::FRAMES, format!("{} frames", stats.front.frames)),
-        ("frames decoded", stats.front.decoded == stats.front.frames, format!("{} packets", stats.front.decoded)),
+        (
+            "frames decoded",
+            stats.front.decoded == stats.front.frames,
+            format!("{} packets", stats.front.decoded),
+        ),
         ("flow closed", stats.total().closed == 1, format!("{} flows", stats.total().closed)),
-        ("bytes counted", summary.home_bytes.up >= sample::UPLOADED, format!("{} bytes out", summary.home_bytes.up)),
+        (
+            "bytes counted",
+            summary.home_bytes.up >= sample::UPLOADED,
+            format!("{} bytes out", summary.home_bytes.up),
+        ),
     ];
     let detected = match found {
         Some(incident) => (true, format!("{}, {}", incident.severity.as_str(), incident.text)),
@@ -107,7 +115,9 @@ fn in_words(steps: &[Step], good: bool, summary: &RunSummary) -> String {
     }
     let dir = summary.files.first().and_then(|path| path.parent()).map(|dir| dir.display().to_string());
     let _ = match (good, dir) {
-        (true, Some(dir)) => writeln!(text, "Everything works. The records are in {dir}; remove it when you like."),
+        (true, Some(dir)) => {
+            writeln!(text, "Everything works. The records are in {dir}; remove it when you like.")
+        }
         (true, None) => writeln!(text, "Everything works. No output is configured."),
         (false, _) => writeln!(text, "Something does not work; please report this with your configuration."),
     };

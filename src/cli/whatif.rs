@@ -161,6 +161,7 @@ fn as_json(before: &Side, after: &Side) -> String {
         })
         .collect();
     let side = |s: &Side| json!({ "alerts": s.alerts.len(), "per_day": s.alerts.len() as f64 / s.days });
-    let object = json!({ "days": before.days, "before": side(before), "after": side(after), "changes": list });
+    let object =
+        json!({ "days": before.days, "before": side(before), "after": side(after), "changes": list });
     format!("{object}\n")
 }

@@ -79,7 +79,9 @@ impl Detector {
     pub fn habits(&self, host: &str) -> Option<Vec<Habit>> {
         let learner = &self.base.learner;
         let place = (0..learner.hosts() as u32)
-            .find(|place| self.base.roster.name_at(*place).is_some_and(|name| name.eq_ignore_ascii_case(host)))
+            .find(|place| {
+                self.base.roster.name_at(*place).is_some_and(|name| name.eq_ignore_ascii_case(host))
+            })
             .or_else(|| self.base.roster.known_place(host.parse().ok()?))?;
         let bytes = |log: f64| if log > 0.0 { (10f64.powf(log) * VOLUME_UNIT as f64) as u64 } else { 0 };
         let mut habits: Vec<Habit> = learner

@@ -13,9 +13,9 @@ pub mod report;
 mod rotate;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod schema;
 pub mod signs;
 pub mod stamp;
-pub mod schema;
 mod words;
 pub mod zeek;
 

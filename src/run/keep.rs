@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::detect::Detector;
 use crate::history::keep::{self as reading, Earlier};
 use crate::output::Record;
-use crate::signatures::Catalogue;
 use crate::output::file::Outputs;
+use crate::signatures::Catalogue;
 use crate::state::journal::Journal;
 use crate::state::policy::Silences;
 use crate::state::{Batch, Damage, Store};
@@ -60,12 +60,22 @@ impl Setup {
     }
 }
 
+/// Books what logs have left in a state file, so that its rows hold everything.
+pub fn settle(config: &Config, catalogue: Arc<Catalogue>, store: &mut Store) -> Result<(), Error> {
+    let now = store.now()?.unwrap_or_default();
+    let mut detector = asleep(config, catalogue, store)?;
+    let mut batch = whole(&mut detector, now);
+    reading::taken(&mut batch);
+    Ok(store.commit(&batch, |_| Ok(()))?)
+}
+
 /// The detector that a state file holds, to be looked at: with what logs have left, and nothing written.
 pub fn asleep(config: &Config, catalogue: Arc<Catalogue>, store: &Store) -> Result<Detector, Error> {
     let home = config.home_net.clone();
     let mut detector = Detector::new(config.detect.clone(), &config.sensor, config.seed, home, catalogue)
         .with_site(config.facts.clone(), super::assets_of(config));
     detector.restore(store)?;
+    detector.keep_track(Silences::default(), None);
     let mut told = Vec::new();
     reading::drain(Earlier::read(store)?, &mut told);
     told.into_iter().for_each(|told| detector.observe(told));

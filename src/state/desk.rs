@@ -178,7 +178,8 @@ impl Store {
 
     /// Ends a silence now. False: there is none of this number.
     pub fn end_silence(&mut self, number: i64, now: Timestamp) -> Result<bool, Damage> {
-        let sql = "UPDATE silence SET expires = ?2, expires_nanos = ?3 WHERE number = ?1 AND expires_nanos > ?3";
+        let sql =
+            "UPDATE silence SET expires = ?2, expires_nanos = ?3 WHERE number = ?1 AND expires_nanos > ?3";
         let there = "SELECT count(*) FROM silence WHERE number = ?1";
         let end = || -> rusqlite::Result<bool> {
             self.connection.execute(sql, params![number, written(now.nanos()), now.nanos()])?;

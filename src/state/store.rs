@@ -267,8 +267,8 @@ impl Store {
         result.map_err(|error| self.damage(&error))
     }
 
-    /// Writes what is learned into a new file of its own.
-    pub fn export(&self, file: &Path) -> Result<(), Damage> {
+    /// A copy as a new file, open to be changed.
+    pub fn copy(&self, file: &Path) -> Result<Self, Damage> {
         let to = |what: String, cure: &str| Damage { file: file.to_owned(), what, cure: cure.to_owned() };
         if file.exists() {
             return Err(to("is there already".to_owned(), "give another name, or remove it"));
@@ -278,10 +278,22 @@ impl Store {
             to(format!("cannot be written: {error}"), "check that the folder is there and may be written")
         };
         self.connection.execute("VACUUM INTO ?1", [&text]).map_err(|error| failed(&error))?;
-        let all = "DELETE FROM incident; DELETE FROM incident_record; DELETE FROM silence; DELETE FROM verdict;
+        Self::open(file)
+    }
+
+    /// Leaves what is learned and nothing of what was found, said or read; ends the copy.
+    pub fn strip(self) -> Result<(), Damage> {
+        let all =
+            "DELETE FROM incident; DELETE FROM incident_record; DELETE FROM silence; DELETE FROM verdict;
                    DELETE FROM configuration; DELETE FROM input; DELETE FROM upload; DELETE FROM suspicion;
                    DELETE FROM part WHERE name IN ('reading', 'flows', 'answers');";
-        Connection::open(file).and_then(|new| new.execute_batch(all)).map_err(|error| failed(&error))
+        self.connection
+            .execute_batch(all)
+            .and_then(|()| self.connection.execute_batch("PRAGMA journal_mode = DELETE; VACUUM"))
+            .map_err(|error| self.damage(&error))?;
+        // Nobody else has ever held the lock of the copy.
+        let _ = std::fs::remove_file(lock_name(&self.path));
+        Ok(())
     }
 
     /// Takes what another file has learned in the place of what is known here. The file must have been read before.
@@ -356,11 +368,15 @@ fn write(
     transaction.commit()
 }
 
-/// One process at a time may learn. The lock is a file of its own, so that readers of the state are not in the way.
-fn lock(path: &Path) -> Result<File, Damage> {
+fn lock_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let name = PathBuf::from(name);
+    PathBuf::from(name)
+}
+
+/// One process at a time may learn. The lock is a file of its own, so that readers of the state are not in the way.
+fn lock(path: &Path) -> Result<File, Damage> {
+    let name = lock_name(path);
     let damage = |what: String, cure: &str| Damage { file: path.to_owned(), what, cure: cure.to_owned() };
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error| {
         damage(

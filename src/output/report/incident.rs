@@ -26,13 +26,16 @@ pub fn incident(record: &Value, colour: bool) -> String {
     row(&mut page, "to", &format!("{} ({})", text(egret, "name"), service.join(", ")));
     let bytes = |key: &str| Bytes(i.get(key).and_then(Value::as_u64).unwrap_or(0)).to_string();
     let day = bytes("up_bytes_24h");
-    row(&mut page, "bytes", &format!("{} out ({day} in 24 h), {} in", bytes("up_bytes"), bytes("down_bytes")));
+    row(
+        &mut page,
+        "bytes",
+        &format!("{} out ({day} in 24 h), {} in", bytes("up_bytes"), bytes("down_bytes")),
+    );
     row(&mut page, "when", &format!("{} to {}", text(i, "first_seen"), text(i, "last_seen")));
     let score = i.get("score").and_then(Value::as_f64).unwrap_or(0.0);
     row(&mut page, "found by", &format!("{} ({}), score {score:.2}", text(i, "analytic"), text(i, "lane")));
-    let reasons = items(i, "evidence").filter(|e| {
-        e.get("contribution").and_then(Value::as_f64).is_some_and(|c| c >= 0.0)
-    });
+    let reasons = items(i, "evidence")
+        .filter(|e| e.get("contribution").and_then(Value::as_f64).is_some_and(|c| c >= 0.0));
     for (n, reason) in reasons.take(SHOWN).enumerate() {
         row(&mut page, if n == 0 { "why" } else { "" }, &text(reason, "text"));
     }
@@ -41,12 +44,25 @@ pub fn incident(record: &Value, colour: bool) -> String {
         let out = Bytes(flow.get("up_bytes").and_then(Value::as_u64).unwrap_or(0));
         let to = format!("{}:{}", text(flow, "dest_ip"), flow.get("dest_port").cloned().unwrap_or_default());
         let ids = format!("{} {}", text(flow, "uid"), text(flow, "community_id"));
-        row(&mut page, if n == 0 { "flows" } else { "" }, &format!("{out} to {to} {} {ids}", text(flow, "name")));
+        row(
+            &mut page,
+            if n == 0 { "flows" } else { "" },
+            &format!("{out} to {to} {} {ids}", text(flow, "name")),
+        );
     }
     for (n, step) in items(i, "containment").take(SHOWN).enumerate() {
         row(&mut page, if n == 0 { "could do" } else { "" }, &clean(step.as_str().unwrap_or_default()));
     }
-    row(&mut page, "id", &format!("{}, record {} ({})", text(i, "id"), i.get("seq").cloned().unwrap_or_default(), text(i, "phase")));
+    row(
+        &mut page,
+        "id",
+        &format!(
+            "{}, record {} ({})",
+            text(i, "id"),
+            i.get("seq").cloned().unwrap_or_default(),
+            text(i, "phase")
+        ),
+    );
     page.text
 }
 
