@@ -273,6 +273,13 @@ pub struct Facts {
     pub inferred: bool,
 }
 
+impl Facts {
+    /// HTTP handed the connection over to a WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        self.http.as_ref().is_some_and(|h| h.websocket && h.status == Some(101))
+    }
+}
+
 /// Why the parsers gave a flow up. Counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
