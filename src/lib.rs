@@ -30,6 +30,7 @@ pub mod parse;
 pub mod shard;
 pub mod worker;
 
+pub mod endpoint;
 pub mod history;
 pub mod observe;
 pub mod signatures;
@@ -39,6 +40,7 @@ pub mod detect;
 pub mod geo;
 pub mod incident;
 pub mod output;
+pub mod state;
 
 pub mod run;
 

@@ -6,6 +6,7 @@
 use super::hello::{Carrier, ClientHello, Extensions, ServerHello, is_grease, pairs};
 use super::text::{digit, hex};
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::sync::OnceLock;
 
@@ -14,7 +15,7 @@ use std::sync::OnceLock;
 const MAX_NUMBERS: usize = 512;
 
 /// What the fingerprints of a ClientHello are made of: its lists, grease left out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClientPrint {
     carrier: Carrier,
     /// The version field.
@@ -26,10 +27,11 @@ pub struct ClientPrint {
     /// Where in `numbers` the ciphers, extensions, groups and point formats end; the signature algorithms follow.
     ends: [u16; 4],
     numbers: Vec<u16>,
+    #[serde(with = "once")]
     hashes: OnceLock<Hashes>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Hashes {
     ja3: Box<str>,
     ja4: Box<str>,
@@ -153,10 +155,11 @@ impl PartialEq for ClientPrint {
 impl Eq for ClientPrint {}
 
 /// What the fingerprint of a ServerHello is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerPrint {
     /// Version field, cipher, extensions.
     numbers: Vec<u16>,
+    #[serde(with = "once")]
     hash: OnceLock<Box<str>>,
 }
 
@@ -196,6 +199,25 @@ impl PartialEq for ServerPrint {
 }
 
 impl Eq for ServerPrint {}
+
+/// What may have been worked out by now, as an option.
+mod once {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::OnceLock;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        cell: &OnceLock<T>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        cell.get().serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<OnceLock<T>, D::Error> {
+        Option::<T>::deserialize(d).map(|known| known.map_or_else(OnceLock::new, OnceLock::from))
+    }
+}
 
 fn version_digits(version: u16) -> &'static str {
     match version {
@@ -263,5 +285,46 @@ fn decimals(out: &mut Vec<u8>, values: &[u16]) {
             out.push(b'0' + (v / scale % 10) as u8);
             scale /= 10;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(ciphers: &[u8]) -> ClientPrint {
+        let extensions = [0, 10, 0, 4, 0, 2, 0, 29, 0x1a, 0x1a, 0, 0];
+        let hello = ClientHello {
+            version: 0x0303,
+            ciphers,
+            extensions: &extensions,
+            whole: true,
+            ..ClientHello::default()
+        };
+        ClientPrint::of(&hello, &hello.read_extensions(), Carrier::Tcp)
+    }
+
+    #[test]
+    fn a_print_is_the_same_before_and_after_it_is_hashed_and_kept() {
+        let (fresh, read) = (print(&[0x13, 1, 0x2a, 0x2a, 0x13, 2]), print(&[0x13, 1, 0x13, 2]));
+        // MD5 of 771,4865-4866,10,29, : grease counts for nothing.
+        assert_eq!(read.ja3(), "4c6d55617d64ac9909c6f54b57920668");
+        assert_eq!(read.ja4(), "t12i020100_62ed6f6ca7ad_a8f3e973773c");
+        assert_eq!(fresh, read);
+        assert_ne!(fresh, print(&[0x13, 1]));
+        let kept: ClientPrint = serde_json::from_str(&serde_json::to_string(&fresh).unwrap()).unwrap();
+        assert_eq!((kept.ja3(), kept.ja4()), (read.ja3(), read.ja4()));
+    }
+
+    #[test]
+    fn a_long_hello_is_hashed_at_once() {
+        let ciphers: Vec<u8> = (1..=600u16).flat_map(u16::to_be_bytes).collect();
+        let long = print(&ciphers);
+        assert!(long.numbers.is_empty());
+        assert!(long.ja4().starts_with("t12i990100_"), "{}", long.ja4());
+        assert_eq!(long, print(&ciphers));
+        assert_ne!(long, print(&ciphers[..1198]));
+        let kept: ClientPrint = serde_json::from_str(&serde_json::to_string(&long).unwrap()).unwrap();
+        assert_eq!(kept.ja3(), long.ja3());
     }
 }

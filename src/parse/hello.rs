@@ -6,9 +6,10 @@ use super::fingerprint::ClientPrint;
 use super::text::{MAX_NAME, is_name, printable};
 use super::{Ech, NameSource, TlsFacts};
 use crate::bytes::Reader;
+use serde::{Deserialize, Serialize};
 
 /// What carries the hello; the first letter of its JA4.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Carrier {
     /// TLS over TCP.
     Tcp,

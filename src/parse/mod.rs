@@ -23,13 +23,14 @@ pub mod tunnel;
 pub mod user_agent;
 
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 #[cfg(test)]
 mod tests;
 
 use crate::decode::Transport;
 use crate::units::Both;
 use fingerprint::{ClientPrint, ServerPrint};
+use serde::{Deserialize, Serialize};
 
 /// The contiguous starts of both directions of a flow as far as they have been seen.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ pub struct Talk<'a> {
 }
 
 /// Where a name came from, in the words of the records.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum NameSource {
     /// Target of an HTTP CONNECT, SOCKS or absolute-form request.
     Connect,
@@ -99,7 +100,7 @@ impl NameSource {
 }
 
 /// Encrypted ClientHello as far as it can be told from outside.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Ech {
     /// No such extension.
     #[default]
@@ -125,7 +126,7 @@ impl Ech {
 }
 
 /// Facts of one TLS (or QUIC/DTLS) handshake, as visible.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TlsFacts {
     /// Server name as sent (case kept).
     pub sni: Option<Box<str>>,
@@ -173,7 +174,7 @@ impl TlsFacts {
 }
 
 /// What a certificate in the clear says.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Certificate {
     /// Subject, RFC 4514-like, as Suricata prints it.
     pub subject: Box<str>,
@@ -192,7 +193,7 @@ pub struct Certificate {
 }
 
 /// Facts of one clear HTTP request.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HttpFacts {
     /// GET, POST, CONNECT …
     pub method: Box<str>,
@@ -217,7 +218,7 @@ pub struct HttpFacts {
 }
 
 /// What a flow turned out to be.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum AppProto {
     /// Not recognised.
     #[default]
@@ -249,7 +250,7 @@ pub enum AppProto {
 }
 
 /// All that the parsers found out about a flow so far. Small when little is known: details are boxed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Facts {
     /// What it is.
     pub app: AppProto,
