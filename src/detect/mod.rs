@@ -14,6 +14,7 @@ pub mod home;
 pub mod hosts;
 pub mod identity;
 mod incidents;
+mod keep;
 pub mod lanes;
 pub mod learn;
 mod naming;
@@ -34,6 +35,7 @@ use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
 use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
 use crate::parse::{AppProto, Facts, TlsFacts};
 use crate::signatures::{Catalogue, Sanction};
+use crate::state::Shelf;
 use crate::units::{Both, Direction, Timestamp};
 use home::{Home, Sides};
 use identity::{Known, Namer};
@@ -97,7 +99,7 @@ pub struct Detector {
     resolved: dns::Resolved,
     memory: naming::Memory,
     flows: Map<FlowId, OpenFlow>,
-    pairs: Map<PairKey, Pair>,
+    pairs: Shelf<PairKey, Pair>,
     /// Pairs with an open incident, in the order they were opened.
     open: Vec<PairKey>,
     checked: Timestamp,
@@ -105,6 +107,7 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
+    kept: keep::Memo,
 }
 
 impl Detector {
@@ -125,13 +128,14 @@ impl Detector {
             namer: Namer::new(catalogue),
             resolved: dns::Resolved::default(),
             flows: Map::default(),
-            pairs: Map::default(),
+            pairs: Shelf::default(),
             open: Vec::new(),
             checked: Timestamp::MIN,
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
             base: baseline::Baselines::default(),
+            kept: keep::Memo::default(),
         }
     }
 
@@ -177,8 +181,11 @@ impl Detector {
         self.counters.late += tellings;
     }
 
-    /// The end of the input: closes what is open.
+    /// The end of the input: closes what is open, unless it outlives the run.
     pub fn finish(&mut self, now: Timestamp) {
+        if self.is_kept() {
+            return;
+        }
         self.close_all_incidents(now);
     }
 
@@ -306,7 +313,7 @@ impl Detector {
             self.counters.pairs_evicted += 1;
         }
         let window = self.config.time_window;
-        let pair = self.pairs.entry(key).or_insert_with(|| Pair::new(now, window));
+        let pair = self.pairs.or_insert_with(key, || Pair::new(now, window));
         pair.add(&contribution, now, window);
         let grew = contribution.out > 0;
         open.pair = Some(key);
@@ -444,7 +451,7 @@ impl OpenFlow {
 }
 
 /// Makes room: among some pairs, the one that moved least and has no incident goes.
-fn evict(pairs: &mut Map<PairKey, Pair>) {
+fn evict(pairs: &mut Shelf<PairKey, Pair>) {
     let idle = |p: &Pair| (p.incident.is_some(), p.window.out(), p.seen.1);
     let victim = pairs.iter().take(64).min_by_key(|(_, p)| idle(p)).map(|(k, _)| *k);
     if let Some(key) = victim {
