@@ -116,7 +116,7 @@ pub static OURS: &[Field] = &[
     f("sanction", "string", "own, sanctioned, unsanctioned, unknown"),
     f("originator_home", "boolean", "the originator is in the home network"),
     f("host.{ip,mac,name}", "string", "the home side; for automation, since src_ip may be outside"),
-    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front (docs/names.md)"),
+    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front, inferred (docs/names.md)"),
     f("dest.asn", "integer", "autonomous system of the responder's address, with --asn-db"),
     f("dest.{as_org,country,city}", "string", "its organisation, with --asn-db; ISO country code and city, with --city-db"),
     f("http.request_bytes", "integer", "Content-Length of the request"),
