@@ -328,10 +328,10 @@ fn silence_json(kept: &Kept) -> Value {
 pub fn silence(flags: &SilenceFlags) -> Result<Exit, Stop> {
     let mut store = open(&flags.place)?;
     let now = store.now().map_err(stop)?.map_or_else(wall, |now| now.max(wall()));
-    if let Some(number) = flags.end {
-        if !store.end_silence(number, now).map_err(stop)? {
-            return Err(Stop::Error(format!("there is no silence {number}; egret silence lists them")));
-        }
+    if let Some(number) = flags.end
+        && !store.end_silence(number, now).map_err(stop)?
+    {
+        return Err(Stop::Error(format!("there is no silence {number}; egret silence lists them")));
     }
     let mut only = None;
     if let (Some(id), Some(lasts), Some(budget)) = (&flags.id, flags.lasts, flags.budget) {

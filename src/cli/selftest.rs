@@ -6,6 +6,7 @@ use super::load::{Loaded, load};
 use super::messages::{Exit, Stop, print};
 use super::replay::setup;
 use crate::capture::sample;
+use crate::net::Cidr;
 use crate::output::file::Keeping;
 use crate::output::{IncidentRecord, RunSummary};
 use crate::run;
@@ -51,7 +52,7 @@ pub fn selftest(flags: &SelftestFlags) -> Result<Exit, Stop> {
         config.state = None;
         Ok(())
     })?;
-    let home = loaded.config.home_net.as_ref().and_then(|nets| nets.iter().next().map(|cidr| cidr.addr()));
+    let home = loaded.config.home_net.as_ref().and_then(|nets| nets.iter().next().map(Cidr::addr));
     let monitors = loaded.config.detect.monitored_services.is_empty();
     let Loaded { config, catalogue, warnings, keys_set } = loaded;
     let setup = setup(Loaded { config, catalogue, warnings, keys_set }, None, Keeping::Replace, false)?;
