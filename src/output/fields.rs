@@ -116,7 +116,7 @@ pub static OURS: &[Field] = &[
     f("sanction", "string", "own, sanctioned, unsanctioned, unknown"),
     f("originator_home", "boolean", "the originator is in the home network"),
     f("host.{ip,mac,name}", "string", "the home side; for automation, since src_ip may be outside"),
-    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front (docs/names.md)"),
+    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front, inferred (docs/names.md)"),
     f("dest.asn", "integer", "autonomous system of the responder's address, with --asn-db"),
     f("dest.{as_org,country,city}", "string", "its organisation, with --asn-db; ISO country code and city, with --city-db"),
     f("http.request_bytes", "integer", "Content-Length of the request"),
@@ -178,6 +178,13 @@ pub static OURS: &[Field] = &[
     f("output.{lines,dropped}", "integer", "stats: lines written; lost to a full disk, or left out because the writer was behind"),
 ];
 
+/// All paths that a path with alternatives stands for.
+pub(super) fn expanded(path: &str) -> Vec<String> {
+    let Some((head, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
+    let Some((inner, tail)) = rest.split_once('}') else { return vec![path.to_owned()] };
+    inner.split(',').flat_map(|choice| expanded(&format!("{head}{choice}{tail}"))).collect()
+}
+
 /// `docs/fields.md`.
 pub fn markdown() -> String {
     let mut page = String::from(
@@ -210,13 +217,6 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
     use std::path::Path;
-
-    /// All paths that a path with alternatives stands for.
-    fn expanded(path: &str) -> Vec<String> {
-        let Some((head, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
-        let Some((inner, tail)) = rest.split_once('}') else { return vec![path.to_owned()] };
-        inner.split(',').flat_map(|choice| expanded(&format!("{head}{choice}{tail}"))).collect()
-    }
 
     fn collect(path: &str, value: &Value, into: &mut BTreeSet<(String, &'static str)>) {
         match value {
