@@ -224,6 +224,8 @@ pub struct More {
     pub starts: Option<Box<Starts>>,
     /// State over the datagrams of a UDP flow while the parsers want them.
     pub datagrams: Option<datagrams::Starts>,
+    /// Where the worker counts this flow while it holds starts.
+    pub crowd: u16,
     /// What the parsers found.
     pub facts: Option<Arc<Facts>>,
     /// When the open flow was reported last, and its totals then.
@@ -414,6 +416,21 @@ impl Cold {
         self.more.as_ref()?.facts.as_ref()
     }
 
+    /// Starts of a TCP flow that the parsers want.
+    pub fn starts(&self) -> Option<&Starts> {
+        self.more.as_ref()?.starts.as_deref()
+    }
+
+    /// The same, to be added to.
+    pub fn starts_mut(&mut self) -> Option<&mut Starts> {
+        self.more.as_mut()?.starts.as_deref_mut()
+    }
+
+    /// What the parsers keep of the datagrams of a UDP flow.
+    pub fn datagrams_mut(&mut self) -> Option<&mut datagrams::Starts> {
+        self.more.as_mut()?.datagrams.as_mut()
+    }
+
     /// The parsers hold bytes of the flow.
     pub fn holds_starts(&self) -> bool {
         self.more.as_ref().is_some_and(|more| more.starts.is_some() || more.datagrams.is_some())
@@ -555,7 +572,8 @@ impl Cold {
     }
 
     fn set_code(&mut self, event: u32, code: u32) {
-        let (word, event) = if event < 8 { (&mut self.history, event) } else { (&mut self.more().history, event - 8) };
+        let (word, event) =
+            if event < 8 { (&mut self.history, event) } else { (&mut self.more().history, event - 8) };
         *word = *word & !(15 << (4 * event)) | code << (4 * event);
     }
 

@@ -137,6 +137,12 @@ impl<K: Key> Table<K> {
         Some((flow, cold))
     }
 
+    /// The cold part of a flow by its number ([`Hot::cold`]).
+    #[inline]
+    pub fn cold(&mut self, number: u32) -> Option<&mut Cold> {
+        self.cold.get_mut(number)
+    }
+
     /// Adds a flow that is not there yet. The caller makes room with [`Table::victim`].
     pub fn insert(
         &mut self,

@@ -32,7 +32,8 @@ impl Merge {
         let heads = self.queues.iter().enumerate().filter_map(|(i, q)| q.front().map(|t| (t.place, i)));
         let (place, first) = heads.min()?;
         let waits = |i: usize, queue: &VecDeque<Told>| {
-            queue.is_empty() && self.told_to.get(i).is_some_and(|to| *to <= (place.ordinal, place.flow_ordinal))
+            queue.is_empty()
+                && self.told_to.get(i).is_some_and(|to| *to <= (place.ordinal, place.flow_ordinal))
         };
         let must_wait = self.queues.iter().enumerate().any(|(i, q)| i != first && waits(i, q));
         if must_wait { None } else { self.queues.get_mut(first)?.pop_front() }

@@ -2,7 +2,7 @@
 //!
 //! It holds what a packet that is simply next in order has to be booked with. Whoever needs more reads the frame again.
 
-use super::{AHEAD, AnyKey, Context, Step, Worker, plain};
+use super::{AHEAD, AnyKey, Context, Step, Worker, short};
 use crate::capture::{Frame, Lent};
 use crate::decode::{self, Packet, Pair, Tcp, Transport};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
@@ -73,7 +73,10 @@ impl Briefs {
     #[inline(always)]
     pub fn push(&mut self, packet: &Packet<'_>, slot: usize, base: usize, seeds: &Seeds) -> bool {
         let head_len = packet.ip_len.wrapping_sub(packet.payload_len);
-        if packet.now != packet.at || head_len > u32::from(u16::MAX) || packet.payload_len > u32::from(u16::MAX) {
+        if packet.now != packet.at
+            || head_len > u32::from(u16::MAX)
+            || packet.payload_len > u32::from(u16::MAX)
+        {
             return false;
         }
         let mut kind = if packet.transport == Transport::Udp { UDP } else { 0 };
@@ -90,7 +93,8 @@ impl Briefs {
                 (key.hash(seeds), self.wide.len() as u64 - 1, [0; 2])
             }
         };
-        let payload = if packet.payload.is_empty() { NOWHERE } else { packet.payload.as_ptr() as usize - base };
+        let payload =
+            if packet.payload.is_empty() { NOWHERE } else { packet.payload.as_ptr() as usize - base };
         self.list.push(Brief {
             hash,
             addr,
@@ -191,8 +195,7 @@ impl Worker {
     fn touch(&mut self, block: &[Brief]) {
         let mut found = 0;
         for brief in block {
-            let there =
-                if brief.is_v4() { self.v4.touch(brief.hash) } else { self.v6.touch(brief.hash) };
+            let there = if brief.is_v4() { self.v4.touch(brief.hash) } else { self.v6.touch(brief.hash) };
             found += usize::from(there);
         }
         self.context.touched = self.context.touched.wrapping_add(found);
@@ -223,16 +226,8 @@ impl Worker {
 
 impl Context {
     #[inline]
-    fn brief<K: Key + Into<AnyKey>>(
-        &mut self,
-        table: &mut Table<K>,
-        key: K,
-        brief: &Brief,
-        lent: &Lent<'_>,
-    ) {
-        if let Some(flow) = table.find(brief.hash, &key)
-            && plain(flow, brief.side(), &brief.step(), || brief.payload(lent))
-        {
+    fn brief<K: Key + Into<AnyKey>>(&mut self, table: &mut Table<K>, key: K, brief: &Brief, lent: &Lent<'_>) {
+        if short(table, &key, brief.side(), brief.hash, &brief.step(), || brief.payload(lent)) {
             return;
         }
         self.long_ways += 1;

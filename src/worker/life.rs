@@ -28,7 +28,12 @@ impl Context {
     }
 
     /// Ends the flow that is missed least.
-    pub(crate) fn evict<K: Key + Into<AnyKey>>(&mut self, table: &mut Table<K>, now: Timestamp, ordinal: u64) {
+    pub(crate) fn evict<K: Key + Into<AnyKey>>(
+        &mut self,
+        table: &mut Table<K>,
+        now: Timestamp,
+        ordinal: u64,
+    ) {
         if let Some(victim) = table.victim() {
             self.counters.evicted += 1;
             self.close(table, &victim, EndReason::Evicted, now, ordinal);
@@ -45,7 +50,9 @@ impl Context {
         packet: &Packet<'_>,
     ) -> Option<(&'t mut Flow<K>, &'t mut Cold)> {
         if self.is_full() {
-            if table.len() > self.config.flows * K::QUARTERS / 4 || self.counters.open_now() == table.len() as u64 {
+            if table.len() > self.config.flows * K::QUARTERS / 4
+                || self.counters.open_now() == table.len() as u64
+            {
                 self.evict(table, packet.now, packet.ordinal);
             } else {
                 self.crowded += 1;

@@ -8,6 +8,7 @@ mod direct;
 mod dns;
 mod life;
 mod naming;
+mod rebound;
 mod tcp;
 mod tell;
 mod udp;
@@ -17,11 +18,13 @@ pub use direct::Direct;
 
 use crate::counters::WorkerCounters;
 use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
+use crate::flow::follow::Followed;
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow, Paths};
 use crate::flow::table::{Place, Table, Timeouts};
 use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
+use rebound::ServerIds;
 use std::collections::VecDeque;
 
 /// What a worker has to know.
@@ -51,6 +54,10 @@ const TELL_SOON_BYTES: u32 = 1024;
 const AHEAD: usize = 32;
 /// Memory for the starts of all flows that are being named.
 const START_POOL_BYTES: usize = 64 << 20;
+/// Places in which the flows that hold starts are counted by client.
+const CROWD: usize = 1 << 12;
+/// Flows of one client that may hold starts at a time: further ones are not named until others have been.
+const CROWD_MAX: u16 = 8192;
 /// Time between two sweeps over the whole table.
 const SWEEP: Span = Span::from_secs(30);
 
@@ -102,6 +109,10 @@ pub(crate) struct Context {
     holders: usize,
     /// Bytes of starts held.
     pool: usize,
+    /// Flows that hold starts, by client; clients share a place by chance.
+    crowd: Box<[u16; CROWD]>,
+    /// Names of QUIC connections by the ids that their servers chose.
+    server_ids: ServerIds,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
     /// Flows too many in one table that the other has to make room for.
@@ -151,6 +162,8 @@ impl Worker {
                 soon: Vec::new(),
                 naming: VecDeque::new(),
                 holders: 0,
+                crowd: Box::new([0; CROWD]),
+                server_ids: ServerIds::default(),
                 long_ways: 0,
                 touched: 0,
                 crowded: 0,
@@ -201,6 +214,9 @@ impl Worker {
             }
             if let Some(last) = chunk.last() {
                 self.make_room(last.now, last.ordinal);
+            }
+            if self.context.naming.len() > 4096 + 4 * self.context.holders {
+                self.tidy_naming();
             }
         }
     }
@@ -358,9 +374,7 @@ impl Worker {
 /// Whether a flow still holds starts.
 fn holds_starts<K: Key>(table: &mut Table<K>, key: &K, ordinal: u64) -> bool {
     let hash = table.hash(key);
-    table.find_both(hash, key).is_some_and(|(_, cold)| {
-        cold.ordinal() == ordinal && cold.holds_starts()
-    })
+    table.find_both(hash, key).is_some_and(|(_, cold)| cold.ordinal() == ordinal && cold.holds_starts())
 }
 
 /// One packet of a flow: the short way where it will do.
@@ -373,10 +387,7 @@ fn packet_of<K: Key + Into<AnyKey>>(
     hash: u64,
     packet: &Packet<'_>,
 ) {
-    if packet.frames == 1
-        && let Some(flow) = table.find(hash, &key)
-        && plain(flow, side, &Step::of(packet), || packet.payload)
-    {
+    if packet.frames == 1 && short(table, &key, side, hash, &Step::of(packet), || packet.payload) {
         return;
     }
     context.long_ways += 1;
@@ -401,27 +412,62 @@ impl Step {
     }
 }
 
-/// A packet that is simply next in order, on a flow with nothing special about it: counts it and says true.
-/// False: nothing has been changed.
+/// Takes the short way if it will do: nothing but the hot half of the flow is touched, and its totals where TLS records
+/// began.
+#[inline]
+fn short<'b, K: Key>(
+    table: &mut Table<K>,
+    key: &K,
+    side: Side,
+    hash: u64,
+    packet: &Step,
+    payload: impl FnOnce() -> &'b [u8],
+) -> bool {
+    let Some(flow) = table.find(hash, key) else { return false };
+    match plain(flow, side, packet, payload) {
+        Way::Short => true,
+        Way::Long => false,
+        Way::Records(followed) => {
+            let number = flow.hot.cold();
+            if let Some(cold) = table.cold(number) {
+                let overhead = cold.has_more().map_or(0, |more| more.tls_overhead);
+                cold.add_app(side, followed.app.saturating_sub(followed.records * u32::from(overhead)));
+            }
+            true
+        }
+    }
+}
+
+/// Which road a packet takes.
+enum Way {
+    /// It has been counted.
+    Short,
+    /// It has been counted, and TLS records began in it, whose length is still to be booked.
+    Records(Followed),
+    /// Nothing has been changed: the long road.
+    Long,
+}
+
+/// Counts a packet that is simply next in order, on a flow with nothing special about it.
 #[inline]
 fn plain<'b, K: Key>(
     flow: &mut Flow<K>,
     side: Side,
     packet: &Step,
     payload_bytes: impl FnOnce() -> &'b [u8],
-) -> bool {
+) -> Way {
     let hot = &mut flow.hot;
     let (mine, other) = (hot.sides[side.index()], hot.sides[side.other().index()]);
     let quiet = packet.at.nanos().wrapping_sub(hot.last.nanos());
     // One comparison refuses both stamps that go back and long silence, after which the flow may have timed out.
     if !hot.is_plain(side) || quiet as u64 > 30_000_000_000 {
-        return false;
+        return Way::Long;
     }
     if packet.transport == Transport::Tcp {
         let tcp = packet.tcp;
         let ahead = tcp.ack.wrapping_sub(other.next) as i32;
         if tcp.flags & (SYN | FIN | RST | ACK) != ACK || tcp.seq != mine.next || ahead > 0 {
-            return false;
+            return Way::Long;
         }
     }
     let payload = mine.payload + packet.payload_len.min(TELL_BYTES);
@@ -429,10 +475,14 @@ fn plain<'b, K: Key>(
     let over = u32::from(mine.over) + packet.wire_len.wrapping_sub(packet.ip_len);
     let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
     if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 {
-        return false;
+        return Way::Long;
     }
-    if hot.has(Flag::TLS) && packet.payload_len > 0 && !follows(flow, side, payload_bytes(), packet.payload_len) {
-        return false;
+    let mut followed = Followed::default();
+    if hot.has(Flag::TLS) && packet.payload_len > 0 {
+        match follows(flow, side, payload_bytes(), packet.payload_len) {
+            Some(done) => followed = done,
+            None => return Way::Long,
+        }
     }
     let hot = &mut flow.hot;
     hot.last = packet.at;
@@ -442,19 +492,21 @@ fn plain<'b, K: Key>(
     mine.packets += 1;
     mine.ip += packet.ip_len;
     mine.over = over as u16;
-    true
+    if followed.records == 0 { Way::Short } else { Way::Records(followed) }
 }
 
-/// Walks the TLS records if nothing has to be booked for it; else leaves the follower where it was. A follower that is
-/// lost and stays lost costs nothing either: what passes meanwhile is found by the payload counter.
+/// Walks the TLS records, whose length is given with what the cipher adds. `None` where the place is lost or found
+/// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
+/// is found by the payload counter.
 #[inline]
-fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: u32) -> bool {
+fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: u32) -> Option<Followed> {
     let before = flow.hot.follow[side.index()];
     let mut follower = before;
     let done = follower.walk(payload, payload_len, 0);
-    if done.app != 0 || follower.is_lost() != before.is_lost() {
-        return false;
+    let found_and_lost = before.is_lost() && done.records > 0;
+    if follower.is_lost() != before.is_lost() || found_and_lost {
+        return None;
     }
     flow.hot.follow[side.index()] = follower;
-    true
+    Some(done)
 }

@@ -206,7 +206,7 @@ fn synchronise<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: 
     cold.anchor(side, packet.tcp.seq);
     flow.hot.sides[i].next = base;
     flow.hot.set(Flag::PLACED[i], true);
-    if let Some(starts) = cold.has_more_mut().and_then(|more| more.starts.as_mut()) {
+    if let Some(starts) = cold.starts_mut() {
         starts.sides[i].anchor(base);
     }
 }
