@@ -87,7 +87,7 @@ fn work(worker: &mut Worker, front: &mut Front, batch: &Batch) {
 #[test]
 fn a_packet_of_an_established_flow_asks_for_no_memory() {
     // Bytes that no parser knows, in both directions, so that the flows are past their naming.
-    let (mut opening, mut going) = (Batch::default(), Batch::default());
+    let (mut opening, mut warm, mut going) = (Batch::default(), Batch::default(), Batch::default());
     for flow in 0..FLOWS {
         push(&mut opening, &frame(flow, false, 2, 99, 0, &[]));
         push(&mut opening, &frame(flow, true, 18, 199, 100, &[]));
@@ -97,14 +97,16 @@ fn a_packet_of_an_established_flow_asks_for_no_memory() {
         push(&mut opening, &frame(flow, true, 16, 264, 164, &[]));
     }
     for turn in 0..20 {
+        let batch = if turn == 0 { &mut warm } else { &mut going };
         for flow in 0..FLOWS {
-            push(&mut going, &frame(flow, false, 24, 164 + turn * 8, 264 + turn * 8, &[0xee; 8]));
-            push(&mut going, &frame(flow, true, 24, 264 + turn * 8, 172 + turn * 8, &[0xee; 8]));
+            push(batch, &frame(flow, false, 24, 164 + turn * 8, 264 + turn * 8, &[0xee; 8]));
+            push(batch, &frame(flow, true, 24, 264 + turn * 8, 172 + turn * 8, &[0xee; 8]));
         }
     }
     let mut worker = Worker::new(WorkerConfig { flows: 4_096, ..WorkerConfig::default() });
     let mut front = Front::default();
     work(&mut worker, &mut front, &opening);
+    work(&mut worker, &mut front, &warm);
     drop(worker.take_told());
     let before = ASKED.load(Ordering::Relaxed);
     assert!(before > 0, "the allocator counts");

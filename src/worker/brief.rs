@@ -61,6 +61,12 @@ impl Briefs {
         self.list.is_empty()
     }
 
+    /// Room for so many packets, whatever their addresses.
+    pub fn reserve(&mut self, packets: usize) {
+        self.list.reserve(packets);
+        self.wide.reserve(packets);
+    }
+
     /// Forgets the packets, keeps the memory.
     pub fn clear(&mut self) {
         self.list.clear();

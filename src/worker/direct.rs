@@ -6,8 +6,9 @@ use crate::decode::{Neighbour, Packet};
 use crate::front::Sink;
 use crate::units::Timestamp;
 
-/// Packets handed to the worker at a time: few enough to stay in the first cache.
-const HANDED: usize = 128;
+/// Packets handed to the worker at a time: few enough to stay in the second cache, and so many that the first block of
+/// them, which is asked for late, does not count.
+const HANDED: usize = 512;
 
 /// Takes what the front gives of one batch. Call [`Direct::finish`] at its end.
 pub struct Direct<'w, 'b> {
@@ -21,7 +22,8 @@ pub struct Direct<'w, 'b> {
 impl<'w, 'b> Direct<'w, 'b> {
     /// For the batch that is lent.
     pub fn new(worker: &'w mut Worker, lent: Lent<'b>) -> Self {
-        let briefs = std::mem::take(&mut worker.briefs);
+        let mut briefs = std::mem::take(&mut worker.briefs);
+        briefs.reserve(HANDED);
         Self { worker, lent, briefs, packets: Vec::new() }
     }
 
