@@ -151,7 +151,8 @@ fn events_of_made_up_logs() {
 
 #[test]
 fn every_format_and_field_is_in_the_docs() {
-    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/endpoint.md")).expect("docs");
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/endpoint.md"))
+        .expect("docs");
     let names = Formats::built_in().iter().flat_map(|format| format.names().to_vec());
     let names: Vec<&str> = names.collect();
     let fields = egret::endpoint::map::FIELDS.iter().map(|(name, ..)| *name);
