@@ -116,7 +116,7 @@ pub static OURS: &[Field] = &[
     f("sanction", "string", "own, sanctioned, unsanctioned, unknown"),
     f("originator_home", "boolean", "the originator is in the home network"),
     f("host.{ip,mac,name}", "string", "the home side; for automation, since src_ip may be outside"),
-    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front (docs/names.md)"),
+    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front, inferred (docs/names.md)"),
     f("dest.asn", "integer", "autonomous system of the responder's address, with --asn-db"),
     f("dest.{as_org,country,city}", "string", "its organisation, with --asn-db; ISO country code and city, with --city-db"),
     f("http.request_bytes", "integer", "Content-Length of the request"),
@@ -168,15 +168,23 @@ pub static OURS: &[Field] = &[
     f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, those left out under load"),
     f("{,workers[].}tell.channel_max", "integer", "stats: most messages that waited for the detector at a time (live)"),
     f("logs.{lines,bad}", "integer", "stats of `egret logs`: lines used, lines that could not be used"),
-    f("logs.{flows,named,dns,leases}", "integer", "stats of `egret logs`: connections, those with a name, DNS answers, leases told"),
+    f("logs.{flows,named,dns}", "integer", "stats of `egret logs`: connections, those with a name, DNS answers told"),
     f("logs.{late,unclaimed}", "integer", "stats of `egret logs`: told after their time, or before it for want of room; names without a connection"),
     f("tell.late", "integer", "stats: tellings that came too late (live)"),
     f("detect.{pairs,pairs_evicted,incidents,alerts}", "integer", "stats: host and service pairs in memory, given up; incidents, alert records"),
     f("detect.{shared_front,hidden_dns}", "integer", "stats: flows whose name ECH hid and nothing else told; encrypted DNS flows (DoT, DoH, DoQ)"),
     f("detect.{leases,hosts_evicted}", "integer", "stats: addresses whose machine is known; given up for want of room"),
+    f("detect.blind[]", "string", "stats: what was not seen in the last hour and should have been: no_dns, one_way, no_hellos, no_home, not_learning (docs/live.md)"),
     f("detect.names.SOURCE", "integer", "stats: flows named after DNS and addresses were asked"),
     f("output.{lines,dropped}", "integer", "stats: lines written; lost to a full disk, or left out because the writer was behind"),
 ];
+
+/// All paths that a path with alternatives stands for.
+pub(super) fn expanded(path: &str) -> Vec<String> {
+    let Some((head, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
+    let Some((inner, tail)) = rest.split_once('}') else { return vec![path.to_owned()] };
+    inner.split(',').flat_map(|choice| expanded(&format!("{head}{choice}{tail}"))).collect()
+}
 
 /// `docs/fields.md`.
 pub fn markdown() -> String {
@@ -210,13 +218,6 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
     use std::path::Path;
-
-    /// All paths that a path with alternatives stands for.
-    fn expanded(path: &str) -> Vec<String> {
-        let Some((head, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
-        let Some((inner, tail)) = rest.split_once('}') else { return vec![path.to_owned()] };
-        inner.split(',').flat_map(|choice| expanded(&format!("{head}{choice}{tail}"))).collect()
-    }
 
     fn collect(path: &str, value: &Value, into: &mut BTreeSet<(String, &'static str)>) {
         match value {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::decode::{Path, Transport};
 use crate::observe::{Counts, EndReason, FlowState, TcpSeen};
+use crate::parse::fingerprint::{ClientPrint, ServerPrint};
 use crate::parse::{AppProto, Certificate, HttpFacts, TlsFacts};
 
 /// 2026-01-31 23:59:59.123456 UTC.
@@ -83,9 +84,11 @@ pub(crate) fn tls_facts() -> Facts {
         cipher: Some(0x1301),
         client_alpns: vec!["h2".into(), "http/1.1".into()],
         server_alpn: Some("h2".into()),
-        ja3: Some("cd08e31494f9531f560d64c695473da9".into()),
-        ja3s: Some("907bf3ecef1c987c889946b737b43de8".into()),
-        ja4: Some("t13d1516h2_8daaf6152771_b186095e22b6".into()),
+        client_print: Some(Box::new(ClientPrint::known(
+            "cd08e31494f9531f560d64c695473da9",
+            "t13d1516h2_8daaf6152771_b186095e22b6",
+        ))),
+        server_print: Some(Box::new(ServerPrint::known("907bf3ecef1c987c889946b737b43de8"))),
         ech: Ech::None,
         resumed: true,
         certificate: Some(Box::new(certificate)),
@@ -251,6 +254,7 @@ fn answers() -> Answers {
 
 pub(crate) fn stats() -> Stats {
     let mut stats = Stats { uptime_secs: 62, lines: 12, ..Stats::default() };
+    stats.detect.blind_now[1] = true;
     stats.front.frames = 100;
     stats.front.bytes = 98_000;
     stats.front.decoded = 90;

@@ -3,10 +3,12 @@
 //!
 //! Names come from the network and land on a terminal: what is neither ASCII nor a letter is shown as `?`.
 
+mod incident;
 mod json;
 #[cfg(test)]
 mod tests;
 
+pub use self::incident::incident;
 pub use self::json::json;
 
 use super::stamp::Clock;
@@ -251,6 +253,13 @@ fn totals(page: &mut Page, summary: &RunSummary) {
     if let Some(reasons) = listed(given_up) {
         page.total("unnamed", &reasons);
     }
+    let hidden = [
+        ("behind a shared front with their name encrypted (ECH)", stats.detect.shared_front),
+        ("of encrypted DNS", stats.detect.hidden_dns),
+    ];
+    if let Some(hidden) = listed(hidden) {
+        page.total("hidden", &format!("flows: {hidden}"));
+    }
     page.total("time", &rate(summary));
     if stats.lines + stats.dropped > 0 {
         let lost = if stats.dropped > 0 {
@@ -423,7 +432,7 @@ fn shortened(text: &str, width: usize) -> String {
 }
 
 /// What a peer has sent must not steer the terminal.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let safe = |c: char| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().map(|c| if safe(c) { c } else { '?' }).collect()
 }
