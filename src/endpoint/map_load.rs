@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Vec<Mapping>, Vec<Fault>> {
     let fault = |what: String, cure: &str| {
         vec![Fault { file: file.as_str().into(), line: None, what, cure: cure.to_owned() }]
     };
-    let size = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0);
+    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
     if size > MAX_FILE as u64 {
         return Err(fault("is larger than 4 MiB".to_owned(), "split it"));
     }
