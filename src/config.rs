@@ -165,6 +165,39 @@ impl Default for FlowConfig {
     }
 }
 
+/// `[capture]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaptureConfig {
+    /// Memory in which frames wait, for each worker and interface (live).
+    pub ring: Bytes,
+    /// The ring is handed over in pieces of this size (live).
+    pub block: Bytes,
+    /// Most bytes kept of a frame (live).
+    pub snap: Bytes,
+    /// Take in frames for other machines as well (live).
+    pub promiscuous: bool,
+    /// Use the card's own time stamps where it makes some (live).
+    pub hardware_stamps: bool,
+    /// Only frames that this filter lets through.
+    pub bpf: Option<String>,
+    /// The span port sends frames twice: equal datagrams within a millisecond count once.
+    pub sent_twice: bool,
+}
+
+impl Default for CaptureConfig {
+    fn default() -> Self {
+        Self {
+            ring: Bytes(64 << 20),
+            block: Bytes(256 << 10),
+            snap: Bytes(256 << 10),
+            promiscuous: true,
+            hardware_stamps: true,
+            bpf: None,
+            sent_twice: false,
+        }
+    }
+}
+
 /// `[output]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutputConfig {
@@ -180,7 +213,15 @@ pub struct OutputConfig {
     pub mode: u32,
     /// Seed of the Community ID.
     pub community_id_seed: u16,
-    /// Rotated files are kept so many days.
+    /// Live: logs are put away by Egret itself; else others move them and send SIGHUP.
+    pub rotate: bool,
+    /// Live: at every multiple of this time since midnight.
+    pub rotate_every: Span,
+    /// Live: from this size on.
+    pub rotate_size: Bytes,
+    /// Live: records of flows without payload from which on they are summed.
+    pub empty_flow_rate: Rate,
+    /// Rotated files are kept so many days; 0: for ever.
     pub keep_days: u32,
     /// Rotated files are removed, oldest first, beyond this much.
     pub max_bytes: Option<Bytes>,
@@ -195,6 +236,10 @@ impl Default for OutputConfig {
             low_as_alert: false,
             mode: 0o640,
             community_id_seed: 0,
+            rotate: true,
+            rotate_every: Span::from_secs(3_600),
+            rotate_size: Bytes(1_000_000_000),
+            empty_flow_rate: Rate { count: 1_000, per: Span::from_secs(1) },
             keep_days: 30,
             max_bytes: None,
         }
@@ -218,6 +263,8 @@ pub struct Config {
     pub detect: DetectConfig,
     /// `[flows]`.
     pub flows: FlowConfig,
+    /// `[capture]`.
+    pub capture: CaptureConfig,
     /// `[output]`.
     pub output: OutputConfig,
     /// Directory of signatures; `None`: those built in.
@@ -244,6 +291,7 @@ impl Default for Config {
             home_net: None,
             detect: DetectConfig::default(),
             flows: FlowConfig::default(),
+            capture: CaptureConfig::default(),
             output: OutputConfig::default(),
             signatures: None,
             site: None,

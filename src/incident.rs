@@ -4,6 +4,7 @@ use crate::flow::key::Seeds;
 use crate::observe::{Ends, FlowId};
 use crate::output::{Identity, Phase, Severity};
 use crate::units::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Progress is written at most this often, unless severity rises.
 const UPDATE_EVERY: Span = Span::from_secs(3_600);
@@ -11,7 +12,7 @@ const UPDATE_EVERY: Span = Span::from_secs(3_600);
 const UPDATE_GROWTH: u64 = 4;
 
 /// An open incident.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Incident {
     /// Sensor name and ULID.
     pub id: String,

@@ -41,6 +41,7 @@ pub mod detect;
 pub mod geo;
 pub mod incident;
 pub mod output;
+pub mod state;
 
 pub mod run;
 

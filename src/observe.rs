@@ -3,15 +3,16 @@
 use crate::decode::{Path, Transport};
 use crate::parse::Facts;
 use crate::units::{Both, Direction, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Identity of a flow in every record about it: below 2^53, the same in every run over the same capture.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FlowId(pub u64);
 
 /// The two ends of a flow, originator first.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Ends {
     /// Who opened the connection.
     pub originator: IpAddr,
@@ -82,7 +83,7 @@ pub struct FlowDelta {
 const _: () = assert!(size_of::<FlowDelta>() <= 128);
 
 /// How far the connection got, in Suricata's words.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum FlowState {
     /// One side only has spoken.
     New,
@@ -164,7 +165,7 @@ pub struct FlowSummary {
 }
 
 /// An answer of DNS: this client was told these addresses for that name.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DnsAnswer {
     /// Flow that carried it.
     pub flow: FlowId,
@@ -191,7 +192,7 @@ pub struct DnsAnswer {
 }
 
 /// A lease: until it ends or is given anew, this address is that machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Lease {
     /// The address.
     pub ip: IpAddr,

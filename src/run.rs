@@ -210,6 +210,7 @@ impl End {
         workers: Vec<WorkerCounters>,
         detector: Detector,
         outputs: Outputs,
+        left_out: u64,
     ) -> Self {
         let spans = fronts.iter().filter_map(|f| f.1);
         let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
@@ -217,7 +218,7 @@ impl End {
         let fronts: Vec<FrontCounters> = fronts.into_iter().map(|f| f.0).collect();
         let mut front = FrontCounters::default();
         fronts.iter().for_each(|c| front.add(c));
-        let stats = Stats { front, fronts, workers, ..Stats::default() };
+        let stats = Stats { front, fronts, workers, dropped: left_out, ..Stats::default() };
         Self { stats, span, now, detector, outputs, remarks: Vec::new() }
     }
 
@@ -235,7 +236,7 @@ impl End {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
             detect: detector.counters(),
             lines,
-            dropped,
+            dropped: stats.dropped + dropped,
             ..stats
         };
         outputs.write(&Record::Stats(Box::new(stats.clone()), now));

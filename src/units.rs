@@ -1,10 +1,11 @@
 //! Quantities with their units in the type: points in time, spans, byte counts, directions.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A point in packet time: nanoseconds since 1970-01-01 00:00:00 UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -52,7 +53,7 @@ impl Timestamp {
 }
 
 /// A length of time in nanoseconds, never negative.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Span(i64);
 
 impl Span {
@@ -183,7 +184,7 @@ fn scaled(number: &str, scale: f64) -> Option<f64> {
 }
 
 /// Which way bytes go, seen from the originator of the connection.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Direction {
     /// From the originator to the responder.
     Up,
@@ -192,7 +193,7 @@ pub enum Direction {
 }
 
 /// A pair of values, one for each direction.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Both<T> {
     /// Originator to responder.
     pub up: T,

@@ -155,7 +155,7 @@ fn check_names_keys_without_effect_and_entries_that_have_ended() {
     let folder = Folder::new("warnings");
     let config = folder.file(
         "egret.toml",
-        "esxi_hosts = [\"10.0.0.9\"]\n[detect]\nalert_budget = 2\n[signatures]\nsite = \"site.toml\"\n",
+        "people = \"people.csv\"\n[detect]\nmonitored_tools = [\"rclone\"]\n[signatures]\nsite = \"site.toml\"\n",
     );
     folder.file(
         "site.toml",

@@ -2,11 +2,12 @@
 
 use crate::endpoint::SourceKind;
 use crate::units::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How a flow was joined to a process, weakest first. `docs/attribution.md` has the conditions and what each is worth.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub enum Level {
     /// Not at all.
     #[default]
@@ -30,7 +31,7 @@ pub enum Level {
 }
 
 /// What is still to be expected.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 pub enum Status {
     /// Nothing more: a process was found.
     Matched,
@@ -44,7 +45,7 @@ pub enum Status {
 }
 
 /// A process as records show it.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Process {
     /// Identity within the joiner; never shown.
     pub key: u64,
@@ -73,7 +74,7 @@ pub struct Process {
 }
 
 /// A parent as records show it.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct ParentProcess {
     /// Identity within the joiner, where known.
     pub key: Option<u64>,
@@ -86,7 +87,7 @@ pub struct ParentProcess {
 }
 
 /// See the module.
-#[derive(Clone, PartialEq, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct Attribution {
     /// How.
     pub level: Level,

@@ -44,9 +44,14 @@ pub enum Notice {
     Failed(String, String),
     /// The kernel dropped so many frames of so many since the last such notice.
     Drops(u64, u64),
-    /// The detector, or what writes the logs, is behind: so many records have been left out since the last such
-    /// notice.
+    /// The detector is behind: so many tellings have been left out since the last such notice.
     Behind(u64),
+    /// The writer is behind: so many records have been left out since the last such notice.
+    LogsBehind(u64),
+    /// So many flows of so many were closed early since the last such notice, because the table was full.
+    TableFull(u64, u64),
+    /// A log cannot be written or put away: why, and how many lines have been lost to that so far.
+    Log(String, u64),
 }
 
 impl fmt::Display for Notice {
@@ -61,11 +66,22 @@ impl fmt::Display for Notice {
                 f,
                 "the kernel dropped {drops} of {frames} frames; more workers or a larger ring help (docs/live.md)"
             ),
-            Self::Behind(records) => {
-                write!(
-                    f,
-                    "the logs cannot keep up: {records} records left out (stats has them under thinned)"
-                )
+            Self::Behind(tellings) => write!(
+                f,
+                "detection cannot keep up: {tellings} records left out or summed (stats: tell.thinned); more cores help"
+            ),
+            Self::LogsBehind(records) => write!(
+                f,
+                "the logs cannot keep up: {records} records left out (stats: output.dropped); a faster disk or fewer \
+                 --log kinds help"
+            ),
+            Self::TableFull(evicted, opened) => write!(
+                f,
+                "the flow table is full: {evicted} of {opened} flows closed early; raise flows.table"
+            ),
+            Self::Log(why, 0) => write!(f, "logs: {why}"),
+            Self::Log(why, lost) => {
+                write!(f, "logs: {why}; {lost} lines lost so far (stats: output.dropped)")
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::capture::live::{LiveConfig, Notice};
 use crate::capture::ring::{self, Interface, RingConfig};
 use crate::config::Config;
 use crate::net::Cidr;
+use crate::output::file::{Keeping, Rotation};
 use crate::run::live::{self as run_live, Live};
 use crate::shard::Instruction;
 use crate::strict::Fault;
@@ -15,12 +16,7 @@ use crate::units::{Bytes, Span};
 use clap::Args;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-/// Bytes of a block of the ring. A frame is never larger than a block.
-const BLOCK: u32 = 1 << 18;
 
 /// Flags of `egret live`.
 #[derive(Args, Debug)]
@@ -55,13 +51,13 @@ pub struct LiveFlags {
     #[arg(long, value_name = "EXPR")]
     pub bpf: Option<String>,
 
-    /// Memory in which frames wait, for each worker and interface
-    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
-    pub ring: Bytes,
+    /// Memory in which frames wait, for each worker and interface [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub ring: Option<Bytes>,
 
-    /// Most bytes kept of a frame
-    #[arg(long, value_name = "SIZE", default_value = "256KiB")]
-    pub snap: Bytes,
+    /// Most bytes kept of a frame [default: 256KiB]
+    #[arg(long, value_name = "SIZE")]
+    pub snap: Option<Bytes>,
 
     /// Leave the interface as it is: only frames for this machine come, unless somebody else has asked for all
     #[arg(long)]
@@ -105,19 +101,16 @@ pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
     let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
-    let filter = flags.bpf.as_deref().map(filter).transpose().map_err(Stop::Error)?.unwrap_or_default();
-    let stop = Arc::new(AtomicBool::new(false));
-    let live = Live {
-        capture: LiveConfig { interfaces: flags.interface.clone(), ring: ring_of(flags), filter },
-        duration: flags.duration.map(|d| Duration::from_nanos(d.nanos().unsigned_abs())),
-        packets: flags.packets,
-        stop: Arc::clone(&stop),
-        ..Live::default()
-    };
+    let live = plan(flags, &loaded.config)?;
     // Frames of several interfaces come together in one flow: its records cannot name one.
     let interface = if let [one] = flags.interface.as_slice() { Some(one.clone()) } else { None };
-    let setup = setup(loaded, interface)?;
-    run_live::stop_on_signals(&stop).map_err(|error| Stop::Error(format!("signals: {error}")))?;
+    let output = &loaded.config.output;
+    let rotation = Rotation { every: output.rotate_every, size: output.rotate_size };
+    let keeping = if output.rotate { Keeping::Rotate(rotation) } else { Keeping::Append };
+    let setup = setup(loaded, interface, keeping)?;
+    let signals = |error| Stop::Error(format!("signals: {error}"));
+    run_live::stop_on_signals(&live.stop).map_err(signals)?;
+    run_live::reopen_on_hangup(&live.reopen).map_err(signals)?;
     let mut hear = |notice: Notice| {
         if notice != Notice::Ready {
             warning(notice);
@@ -128,28 +121,47 @@ pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
     Ok(exit(&summary, flags.fail_on_alert, low_counts))
 }
 
+/// What to capture, and for how long.
+fn plan(flags: &LiveFlags, config: &Config) -> Result<Live, Stop> {
+    let capture = &config.capture;
+    let filter = capture.bpf.as_deref().map(filter).transpose().map_err(Stop::Error)?;
+    let (block, snap) = (capture.block.0 as u32, u32::try_from(capture.snap.0).unwrap_or(u32::MAX));
+    let ring = RingConfig {
+        block_bytes: block,
+        blocks: (capture.ring.0 / u64::from(block)) as u32,
+        snap,
+        promiscuous: capture.promiscuous,
+        hardware_stamps: capture.hardware_stamps,
+        ..RingConfig::default()
+    };
+    Ok(Live {
+        capture: LiveConfig { interfaces: flags.interface.clone(), ring, filter: filter.unwrap_or_default() },
+        duration: flags.duration.map(|d| Duration::from_nanos(d.nanos().unsigned_abs())),
+        packets: flags.packets,
+        rotates: config.output.rotate,
+        ..Live::default()
+    })
+}
+
 /// The command's own flags, which win.
 fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
     if let Some(dir) = &flags.out {
         config.output.dir.clone_from(dir);
     }
     config.workers = flags.workers.map_or_else(cores, usize::from);
-    let blocks = flags.ring.0 / u64::from(BLOCK);
+    let capture = &mut config.capture;
+    (capture.ring, capture.snap) = (flags.ring.unwrap_or(capture.ring), flags.snap.unwrap_or(capture.snap));
+    capture.snap = Bytes(capture.snap.0.max(64));
+    capture.promiscuous &= !flags.no_promiscuous;
+    if flags.bpf.is_some() {
+        capture.bpf.clone_from(&flags.bpf);
+    }
+    let blocks = capture.ring.0 / capture.block.0.max(1);
     if !(8..=65_536).contains(&blocks) {
-        let cure = "give from 2MiB to 16GiB for each worker and interface";
-        return Err(flag("--ring", format!("{} is no size for a ring", flags.ring), cure));
+        let what = format!("{} is no size for a ring with blocks of {}", capture.ring, capture.block);
+        return Err(flag("--ring", what, "give from 8 to 65,536 blocks: with the usual ones 2MiB to 16GiB"));
     }
     log_kinds(flags.log.as_deref(), config)
-}
-
-fn ring_of(flags: &LiveFlags) -> RingConfig {
-    RingConfig {
-        block_bytes: BLOCK,
-        blocks: (flags.ring.0 / u64::from(BLOCK)) as u32,
-        snap: u32::try_from(flags.snap.0).unwrap_or(u32::MAX).max(64),
-        promiscuous: !flags.no_promiscuous,
-        ..RingConfig::default()
-    }
 }
 
 /// A filter in numbers: how many instructions, then each as four numbers. What `tcpdump -ddd EXPR` prints, with

@@ -5,7 +5,7 @@ use super::load::{Loaded, flag, load};
 use super::messages::{Exit, Stop, error, print, warning};
 use crate::config::Config;
 use crate::net::default_home;
-use crate::output::file::{self, IsHome, Outputs};
+use crate::output::file::{self, IsHome, Keeping, Outputs};
 use crate::output::{RunSummary, Severity, report};
 use crate::run::{self, LogSetup, Setup};
 use crate::strict::Fault;
@@ -38,7 +38,7 @@ fn run(
     let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, workers, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
-    let setup = setup(loaded, None)?;
+    let setup = setup(loaded, None, Keeping::Replace)?;
     let bar = bar(flags.quiet);
     let mut progress = |read: u64, of: Option<u64>| {
         if let Some(bar) = &bar {
@@ -96,7 +96,7 @@ pub(super) fn cores() -> usize {
 }
 
 /// Opens the outputs; `interface` stands in every record of a live run.
-pub(super) fn setup(loaded: Loaded, interface: Option<String>) -> Result<Setup, Stop> {
+pub(super) fn setup(loaded: Loaded, interface: Option<String>, keeping: Keeping) -> Result<Setup, Stop> {
     let Loaded { config, catalogue, .. } = loaded;
     let home = config.home_net.clone().unwrap_or_else(default_home);
     let is_home: IsHome = Arc::new(move |ip| home.contains(ip));
@@ -107,6 +107,7 @@ pub(super) fn setup(loaded: Loaded, interface: Option<String>) -> Result<Setup, 
         own_types_in_eve: config.output.own_types_in_eve,
         low_as_alert: config.output.low_as_alert,
         mode: config.output.mode,
+        keeping,
         community_id_seed: config.output.community_id_seed,
         sensor: Some(config.sensor.clone()),
         signatures_version: catalogue.version().to_owned(),

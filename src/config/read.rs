@@ -38,6 +38,29 @@ impl<'k, 't> Reading<'_, 'k, 't, '_> {
         self.quantity(example)
     }
 
+    /// A size within bounds.
+    pub(super) fn size_within(&mut self, example: &str, least: u64, most: u64) -> Option<Bytes> {
+        let size = self.size(example)?;
+        if !(least..=most).contains(&size.0) {
+            self.refuse(
+                "is out of bounds",
+                format!("write from \"{}\" to \"{}\"", Bytes(least), Bytes(most)),
+            );
+            return None;
+        }
+        Some(size)
+    }
+
+    /// The size of a block of a ring.
+    pub(super) fn block(&mut self) -> Option<Bytes> {
+        let size = self.size_within("256 KiB", 4096, 8 << 20)?;
+        if !size.0.is_power_of_two() {
+            self.refuse("is no power of two", "write for example \"256 KiB\"".to_owned());
+            return None;
+        }
+        Some(size)
+    }
+
     /// A length of time; none is no length.
     pub(super) fn span(&mut self, example: &str) -> Option<Span> {
         let span: Span = self.quantity(example)?;

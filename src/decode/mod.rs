@@ -24,6 +24,7 @@ pub use neighbour::{Neighbour, neighbour};
 use crate::capture::{Frame, LinkType};
 use crate::units::Timestamp;
 use piece::{Piece, Walk};
+use serde::{Deserialize, Serialize};
 
 /// Innermost source and destination address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,7 +46,7 @@ pub enum Pair {
 }
 
 /// Transport protocols that make flows.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Transport {
     /// RFC 9293.
@@ -66,7 +67,7 @@ pub struct Tcp {
 }
 
 /// Outer facts of a packet, looked at for a flow's first packet only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Path {
     /// VLAN ids, outermost first; only the first `vlans` count.
     pub vlan: [u16; 3],

@@ -1,6 +1,7 @@
 //! User-Agents that one host shows to one name: many distinct ones carry data, or hide who speaks.
 
 use super::Map;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
@@ -10,12 +11,14 @@ const MAX_PAIRS: usize = 1 << 14;
 /// So many distinct values for one name are no longer the programs of one host. Also the number remembered.
 const MANY: usize = 24;
 
-/// See the module. Names and values are kept as hashes: 24 × 8 bytes a pair at most.
-#[derive(Debug, Default)]
+/// See the module. The hash has no secret: what is remembered must mean the same after a restart, and who makes two
+/// values collide only hides one of them. Names and values are kept as hashes: 24 × 8 bytes a pair at most.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Agents {
     seen: Map<u64, Vec<u64>>,
     order: VecDeque<u64>,
-    hash: foldhash::fast::RandomState,
+    #[serde(skip)]
+    hash: foldhash::quality::FixedState,
 }
 
 impl Agents {

@@ -17,8 +17,6 @@ use std::sync::Arc;
 
 /// Seconds of history from which on the lanes judge; before, the volume rule alone does.
 pub(super) const COLD_SECS: i64 = 86_400;
-/// From here on the site is known, and volume alone is no alert any more.
-const SETTLED_SECS: i64 = 14 * 86_400;
 
 /// Everything that is learned of the site.
 #[derive(Debug, Default)]
@@ -78,11 +76,6 @@ fn of_service(known: &Known, name: &str) -> (String, String, Kind) {
 }
 
 impl Detector {
-    /// The site is known: what is usual there decides, and volume alone goes to the log.
-    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
-        self.base.learner.age(now.secs()) >= SETTLED_SECS
-    }
-
     /// Enough has been seen of the site for the lanes to judge.
     pub(super) fn is_learned(&self, now: Timestamp) -> bool {
         self.base.learner.age(now.secs()) >= COLD_SECS

@@ -11,18 +11,19 @@ use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
 use crate::output::{Answers, Escalation, Evidence, IncidentRecord, Phase, Record, Severity};
 use crate::units::{Bytes, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Name of the analytic in records.
 const NAME: &str = "baseline";
 /// An incident of a lane goes on for so long after the last byte: no second alert on the same within a day.
 const IDLE: Span = Span::from_secs(86_400);
 /// A rise of the score that is worth a record.
-const RISE: f64 = 0.3;
+const RISE: f64 = 0.05;
 /// Kinds of evidence named in a record.
 const NAMED: usize = 12;
 
 /// What a host sends to a destination, in the eyes of the lanes.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Case {
     /// Sums and contributors; the incident while there is one.
     pub pair: Pair,
@@ -31,19 +32,21 @@ pub(super) struct Case {
 }
 
 /// What lanes and rules say of it now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found {
     /// The evidence.
+    #[serde(with = "crate::state::forms::array")]
     pub values: Values,
     /// Kind of destination, part of the host.
     pub circumstance: Circumstance,
     /// Of the lanes; `None`: the site has not been learned.
     pub verdict: Option<Verdict>,
     /// Of the rules, the strongest first.
+    #[serde(with = "crate::state::forms::findings")]
     pub findings: Vec<(&'static Analytic, Finding)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Best {
     found: Found,
     score: f64,

@@ -3,6 +3,7 @@
 use super::Map;
 use crate::observe::DnsAnswer;
 use crate::units::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub fn is_behind_alias(name: &str) -> bool {
 }
 
 /// A name that a client was given for an address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Told {
     /// The name that was asked for.
     pub name: Arc<str>,
@@ -50,7 +51,7 @@ pub struct Told {
 }
 
 /// What a client was told of one name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Given {
     addresses: Vec<IpAddr>,
     until: Timestamp,
@@ -58,7 +59,7 @@ struct Given {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Resolved {
     told: Map<(IpAddr, IpAddr), Vec<Told>>,
     order: VecDeque<(IpAddr, IpAddr)>,

@@ -4,11 +4,12 @@ use super::Map;
 use crate::net::{Cidr, Nets};
 use crate::observe::Ends;
 use crate::units::Direction;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a flow touches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Sides {
     /// One end is at home; bytes in this direction leave.
     Out(Direction),
@@ -31,7 +32,7 @@ const MAX_MACS: usize = 16_384;
 const MAX_BEHIND_MAC: usize = 8;
 
 /// A global prefix that may be home: its addresses open connections, and hardly any reach them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Candidate {
     opened: u32,
     accepted: u32,

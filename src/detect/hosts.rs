@@ -3,6 +3,7 @@
 use super::Map;
 use crate::observe::Lease;
 use crate::units::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -16,7 +17,7 @@ const BELIEVED: Span = Span::from_secs(4 * 3_600);
 const MAX_OF_ONE: usize = 8;
 
 /// What is known of an address.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Machine {
     mac: [u8; 6],
     name: Option<Box<str>>,
@@ -26,7 +27,7 @@ struct Machine {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Hosts {
     machines: Map<IpAddr, Machine>,
     order: VecDeque<IpAddr>,

@@ -4,6 +4,7 @@ use super::Map;
 use crate::output::Class;
 use crate::parse::NameSource;
 use crate::signatures::{Catalogue, Category, Role, Sanction, ServiceId, Technique, Who};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 const MAX_CACHED: usize = 65_536;
 
 /// What a name turned out to be, for analytics and for records.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Known {
     /// The service.
     pub service: ServiceId,

@@ -26,18 +26,19 @@ impl Detector {
         if !self.is_monitored(&known) {
             return;
         }
-        let usual_decides = self.is_settled(now);
+        let learned = self.is_learned(now);
         let (budget, cap) = (self.budget(&known, key, now), self.hard_cap(&known, key));
         let Some(pair) = self.pairs.get_mut(&key) else { return };
         let out = pair.window.out();
-        if out < threshold {
+        // Once the site has been watched for a day, what is usual there decides: volume alone would spend the budget.
+        // The site's own caps hold for ever, and what has been opened is told to its end.
+        let broken = cap.is_some_and(|cap| out > cap);
+        if out < threshold || (learned && pair.incident.is_none() && !broken) {
             return;
         }
         let severity = upload_volume::severity(&known, out, threshold, &self.config);
         let loud = || upload_volume::loudness(&known, out, threshold, &self.config);
         let severity = policy::weigh(severity, loud, out, budget, cap);
-        // Once the site is known, what is usual decides: volume alone would spend the budget, and stays in the log.
-        let severity = if usual_decides { Severity::Low } else { severity };
         let due = if let Some(incident) = &pair.incident {
             incident.due(severity, now)
         } else {
@@ -193,7 +194,7 @@ impl Detector {
             signature_id: upload_volume::signature_id(known.category),
             signature: format!("EGRET upload to {service} ({category}){critical}"),
             lane: upload_volume::LANE,
-            score: upload_volume::score(out, threshold),
+            score: self.volume_score(known, key, out, threshold),
             severity: incident.severity,
             flow: incident.flow,
             ends: incident.ends,

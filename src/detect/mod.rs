@@ -39,6 +39,7 @@ use crate::units::{Both, Direction, Timestamp};
 use home::{Home, Sides};
 use identity::{Known, Namer};
 use pair::{Contribution, Pair, PairKey};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use totals::Totals;
@@ -50,7 +51,7 @@ pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::Rand
 const RUN_BYTES: u64 = 64 * 1024;
 
 /// What the detector knows of a flow that has told something and has not ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct OpenFlow {
     ends: Ends,
     /// The originator, or the client that a proxy speaks for.
@@ -164,7 +165,7 @@ impl Detector {
             Telling::Lease(lease) => {
                 self.memory.hosts.learn(&lease);
                 self.lease_for_joiner(&lease);
-                if !lease.ip.is_unspecified() {
+                if lease.until > lease.at && !lease.ip.is_unspecified() {
                     self.base.roster.lease(lease.ip, lease.mac);
                 }
             }

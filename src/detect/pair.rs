@@ -8,6 +8,7 @@ use crate::observe::{Ends, FlowId};
 use crate::output::{Identity, IncidentFlow, Sign};
 use crate::signatures::ServiceId;
 use crate::units::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub const MAX_LISTED: usize = 16;
 
 /// Identity of a pair.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct PairKey {
     /// The home side.
     pub host: IpAddr,
@@ -28,7 +29,7 @@ pub struct PairKey {
 }
 
 /// Sums and contributors of one pair.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pair {
     /// Bytes of the trailing window.
     pub window: Window,

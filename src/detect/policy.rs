@@ -3,6 +3,7 @@
 use super::Detector;
 use super::identity::Known;
 use super::pair::PairKey;
+use super::upload_volume;
 use crate::output::{Evidence, Severity};
 use crate::signatures::{Allow, Standing, Who};
 use crate::units::{Bytes, Timestamp};
@@ -48,6 +49,13 @@ impl Detector {
     /// From here on a sanction calms no more.
     pub(super) fn hard_cap(&self, known: &Known, key: PairKey) -> Option<u64> {
         self.standing(known, key)?.hard_cap.as_ref().map(|cap| cap.bytes.0)
+    }
+
+    /// What the volume is worth; the site's own cap is worth more than any volume.
+    pub(super) fn volume_score(&self, known: &Known, key: PairKey, out: u64, threshold: u64) -> f64 {
+        let broken = self.hard_cap(known, key).is_some_and(|cap| out > cap);
+        let score = upload_volume::score(out, threshold);
+        if broken { score.max(upload_volume::CAP_BROKEN) } else { score }
     }
 
     /// The same for people.

@@ -3,6 +3,7 @@
 use super::Map;
 use super::learn::host::Part;
 use crate::config::SiteFacts;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ fn parse_mac(text: &str) -> Option<[u8; 6]> {
 }
 
 /// Who a host is.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 enum Key {
     Name(Box<str>),
     Mac([u8; 6]),

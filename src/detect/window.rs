@@ -1,14 +1,16 @@
 //! Bytes of a trailing window, kept in 24 slots.
 
 use crate::units::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Number of slots. The window forgets in steps of a 24th of its length.
 const SLOTS: usize = 24;
 
 /// A sliding sum of bytes out and in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window {
     /// Bytes (out, in) per slot.
+    #[serde(with = "crate::state::forms::array")]
     slots: [(u64, u64); SLOTS],
     sum: (u64, u64),
     /// Number of the newest slot.

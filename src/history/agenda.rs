@@ -2,6 +2,7 @@
 //! sorted heap would cost a cache miss at every step of every sift.
 
 use crate::units::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -13,7 +14,7 @@ const SLOT_BITS: u32 = 24;
 pub(super) const SLOTS: usize = 1 << SLOT_BITS;
 
 /// When something is due, its turn among equals, and the slot it lies in: one number, so that comparing is cheap.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(super) struct Due(u128);
 
 impl Due {

@@ -8,6 +8,7 @@ use crate::observe::{DnsAnswer, Ends, FlowId, FlowState, Lease};
 use crate::parse::text::{MAX_NAME, printable};
 use crate::parse::{AppProto, Facts};
 use crate::units::{Both, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 const BYTES_PER_SEC_MAX: u64 = 1_250_000_000;
 
 /// What kind of line it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// A connection that has ended (Zeek `conn`, EVE `flow`).
     Conn,
@@ -119,7 +120,7 @@ impl Bad {
 }
 
 /// A connection as a log tells it, at its end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flow {
     /// Hash of the uid.
     pub key: u64,
@@ -156,7 +157,7 @@ pub struct Flow {
 }
 
 /// What one line says.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Entry {
     /// A connection.
     Flow(Box<Flow>),

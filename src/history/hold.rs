@@ -10,6 +10,7 @@ use crate::observe::{
 };
 use crate::parse::Facts;
 use crate::units::{Both, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Entries held, at most (about 250 bytes each): beyond it the clock follows the reading more closely.
@@ -21,7 +22,7 @@ pub(super) const JOIN: Span = Span::from_secs(15 * 60);
 const SHORT: Span = Span::from_secs(10);
 
 /// Something that is due.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Held {
     /// A connection of which nothing has been told.
     Opening(Box<Flow>),
@@ -37,7 +38,7 @@ enum Held {
 }
 
 /// What was held, and what went wrong with it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct HoldCounters {
     /// Connections told.
     pub flows: u64,

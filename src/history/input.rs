@@ -7,6 +7,7 @@ use super::tally::Tally;
 use super::zeek::Zeek;
 use super::{json, zeek};
 use crate::units::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
@@ -180,7 +181,7 @@ fn hint(path: &Path) -> Option<Kind> {
 }
 
 /// How far in time a file has come: its latest time, unless that stands alone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Written {
     at: Timestamp,
     /// Times seen, up to two.

@@ -1,21 +1,33 @@
 //! The only writer: everything that a run leaves on disk goes through [`Outputs`].
 //!
 //! Each file is buffered and flushed at line borders only, so that every line in it is whole. When the disk is full
-//! the lines that did not fit are counted as dropped, a half-written one is cut off, and the run goes on. A file of
-//! an earlier run with the same name is replaced.
+//! the lines that did not fit are counted as dropped, a half-written one is cut off, and the run goes on. What becomes
+//! of a file of an earlier run with the same name, and of one that has grown large or old, [`Keeping`] says.
+
+pub use super::files::Files;
+pub use super::rotate::Rotation;
 
 use super::{Format, OUTPUTS, Output, Record};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use crate::units::Timestamp;
+use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Bytes held back per file before they are written.
-const BUFFER_LEN: usize = 256 * 1024;
-
 /// What belongs to the site's own network.
 pub type IsHome = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// What becomes of files that are there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeping {
+    /// They are replaced: the logs of a run over captures are of that run alone.
+    Replace,
+    /// They are added to; somebody else moves them away and says so ([`Outputs::reopen`]).
+    Append,
+    /// They are put away, as are those of this run in their time ([`Outputs::rotate`]).
+    Rotate(Rotation),
+}
 
 /// What to write and how.
 #[derive(Clone)]
@@ -30,6 +42,8 @@ pub struct OutputConfig {
     pub low_as_alert: bool,
     /// Permissions of new files (Unix).
     pub mode: u32,
+    /// What becomes of files that are there already.
+    pub keeping: Keeping,
     /// Seed of the Community ID.
     pub community_id_seed: u16,
     /// Name of the sensor in every record (`host`); none: left out.
@@ -52,6 +66,7 @@ impl Default for OutputConfig {
             own_types_in_eve: false,
             low_as_alert: false,
             mode: 0o640,
+            keeping: Keeping::Replace,
             community_id_seed: 0,
             sensor: None,
             interface: None,
@@ -99,7 +114,7 @@ impl Outputs {
         let mut formats = Vec::with_capacity(config.kinds.len());
         for output in &config.kinds {
             let mut files = Files::new(&shared, output.files);
-            files.forget_earlier();
+            files.settle_earlier()?;
             let format = (output.make)(&shared, &mut files)?;
             formats.push((format, files));
         }
@@ -120,11 +135,38 @@ impl Outputs {
         }
     }
 
+    /// Puts away the files whose time has come, by the machine's time `now`. Gives where they are, for
+    /// [`super::archive::Archive::compress`].
+    pub fn rotate(&mut self, now: Timestamp) -> io::Result<Vec<PathBuf>> {
+        let mut away = Vec::new();
+        for (format, files) in &mut self.formats {
+            for file in files.due(now) {
+                format.end(file, files);
+                away.extend(files.put_away(file)?);
+            }
+        }
+        Ok(away)
+    }
+
+    /// Opens every file anew under its name: somebody has moved it away.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        for (format, files) in &mut self.formats {
+            end_all(format.as_mut(), files);
+            files.reopen()?;
+        }
+        Ok(())
+    }
+
     /// Lines written (or still buffered) and lines lost.
     pub fn counters(&self) -> (u64, u64) {
         let sum = |f: fn(&Files) -> u64| self.formats.iter().map(|(_, files)| f(files)).sum();
-        let dropped: u64 = sum(|f| f.dropped);
-        (sum(|f| f.lines) - dropped, dropped)
+        let dropped: u64 = sum(Files::dropped);
+        (sum(Files::lines) - dropped, dropped)
+    }
+
+    /// Why lines were lost, if any were since the last call.
+    pub fn take_fault(&mut self) -> Option<io::Error> {
+        self.formats.iter_mut().find_map(|(_, files)| files.take_fault())
     }
 
     /// Writes what is left and says which files there are. Fails when lines were lost, with the first reason; the
@@ -133,10 +175,10 @@ impl Outputs {
         let mut paths = Vec::new();
         let mut fault = None;
         for (format, files) in &mut self.formats {
-            format.finish(files);
+            end_all(format.as_mut(), files);
             files.flush();
-            fault = fault.or(files.fault.take());
-            paths.extend(files.open.iter().flatten().map(|f| f.path.clone()));
+            fault = fault.or(files.take_fault());
+            paths.extend(files.paths());
         }
         match fault {
             Some(e) => Err(e),
@@ -145,130 +187,12 @@ impl Outputs {
     }
 }
 
-/// The files of one output: opened at the first line, by number in [`Output::files`].
-pub struct Files {
-    dir: PathBuf,
-    mode: u32,
-    names: &'static [&'static str],
-    open: Vec<Option<LineFile>>,
-    lines: u64,
-    dropped: u64,
-    fault: Option<io::Error>,
-}
-
-struct LineFile {
-    path: PathBuf,
-    file: File,
-    buffer: Vec<u8>,
-    /// Lines in the buffer.
-    waiting: u64,
-    /// Bytes in the file, all of them whole lines.
-    len: u64,
-}
-
-impl Files {
-    fn new(config: &OutputConfig, names: &'static [&'static str]) -> Self {
-        let open = names.iter().map(|_| None).collect();
-        Self { dir: config.dir.clone(), mode: config.mode, names, open, lines: 0, dropped: 0, fault: None }
-    }
-
-    /// Removes what an earlier run has left under our names: a log that this run has no record for must not seem
-    /// to be of this run.
-    fn forget_earlier(&self) {
-        for path in self.names.iter().map(|name| self.dir.join(name)) {
-            if fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
-                // What cannot be removed shows when it is opened.
-                let _ = fs::remove_file(&path);
-            }
+fn end_all(format: &mut dyn Format, files: &mut Files) {
+    for file in 0..files.count() {
+        if files.is_open(file) {
+            format.end(file, files);
         }
     }
-
-    /// Opens file number `file` now, even if no line ever comes.
-    pub fn create(&mut self, file: usize) -> io::Result<()> {
-        let (Some(name), Some(slot)) = (self.names.get(file), self.open.get_mut(file)) else { return Ok(()) };
-        if slot.is_none() {
-            let path = self.dir.join(name);
-            *slot = Some(open(&path, self.mode).map_err(|e| with_path(&e, &path))?);
-        }
-        Ok(())
-    }
-
-    /// Whether file number `file` is open.
-    pub fn is_open(&self, file: usize) -> bool {
-        self.open.get(file).is_some_and(Option::is_some)
-    }
-
-    /// Appends one line to file number `file`; `fill` writes it without the line end.
-    pub fn line(&mut self, file: usize, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.lines += 1;
-        self.append(file, 1, fill);
-    }
-
-    /// Appends a line that is no record (a header or footer) and not counted.
-    pub fn remark(&mut self, file: usize, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.append(file, 0, fill);
-    }
-
-    fn append(&mut self, file: usize, count: u64, fill: impl FnOnce(&mut Vec<u8>)) {
-        if let Err(e) = self.create(file) {
-            self.fault.get_or_insert(e);
-        }
-        let Some(Some(open)) = self.open.get_mut(file) else {
-            self.dropped += count;
-            return;
-        };
-        fill(&mut open.buffer);
-        open.buffer.push(b'\n');
-        open.waiting += count;
-        if open.buffer.len() >= BUFFER_LEN {
-            self.flush_one(file);
-        }
-    }
-
-    fn flush(&mut self) {
-        for file in 0..self.open.len() {
-            self.flush_one(file);
-        }
-    }
-
-    fn flush_one(&mut self, file: usize) {
-        let Some(Some(open)) = self.open.get_mut(file) else { return };
-        if let Err(e) = open.flush() {
-            self.dropped += open.waiting;
-            self.fault.get_or_insert_with(|| with_path(&e, &open.path));
-        }
-        open.buffer.clear();
-        open.waiting = 0;
-    }
-}
-
-impl LineFile {
-    fn flush(&mut self) -> io::Result<()> {
-        let written = self.file.write_all(&self.buffer);
-        if written.is_ok() {
-            self.len += self.buffer.len() as u64;
-        } else {
-            // The buffer may have gone out in part: back to the last whole line. A pipe cannot, and need not.
-            let _ = self.file.set_len(self.len);
-            let _ = self.file.seek(SeekFrom::Start(self.len));
-        }
-        written
-    }
-}
-
-fn open(path: &std::path::Path, mode: u32) -> io::Result<LineFile> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    if file.metadata()?.is_file() {
-        // The umask may have taken away what the site asked for; other readers depend on it.
-        let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    }
-    let buffer = Vec::with_capacity(BUFFER_LEN + BUFFER_LEN / 8);
-    Ok(LineFile { path: path.to_path_buf(), file, buffer, waiting: 0, len: 0 })
 }
 
 fn with_path(e: &io::Error, path: &std::path::Path) -> io::Error {
@@ -279,6 +203,8 @@ fn with_path(e: &io::Error, path: &std::path::Path) -> io::Error {
 mod tests {
     use super::super::samples;
     use super::*;
+    use crate::units::{Bytes, Span};
+    use std::path::Path;
 
     fn config(name: &str, list: &str) -> OutputConfig {
         let dir = std::env::temp_dir().join(format!("egret-file-{name}-{}", std::process::id()));
@@ -370,6 +296,107 @@ mod tests {
         fs::remove_dir_all(&config.dir)
     }
 
+    fn rotating(name: &str, list: &str) -> OutputConfig {
+        let rotation = Rotation { every: Span::from_secs(3_600), size: Bytes(1 << 50) };
+        let config = OutputConfig { keeping: Keeping::Rotate(rotation), ..config(name, list) };
+        let _ = fs::remove_dir_all(&config.dir);
+        config
+    }
+
+    /// Every file below `dir` with its text, by its path there.
+    fn tree(dir: &Path) -> std::collections::BTreeMap<String, String> {
+        let mut all = std::collections::BTreeMap::new();
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() {
+                all.extend(tree(&entry.path()).into_iter().map(|(k, v)| (format!("{name}/{k}"), v)));
+            } else {
+                all.insert(name, fs::read_to_string(entry.path()).unwrap_or_default());
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn logs_are_put_away_whole_on_the_hour() -> io::Result<()> {
+        let config = rotating("rotate", "eve,zeek-tsv");
+        let mut outputs = Outputs::new(&config)?;
+        // The machine's time at the start is before this; the first file's name says so, and is not looked at.
+        let hour = |n: i64| Timestamp::new(4_000_000_000 / 3_600 * 3_600 + n * 3_600, 0);
+        assert!(outputs.rotate(hour(0))?.is_empty(), "nothing to put away");
+        outputs.write(&samples::flow());
+        assert!(outputs.rotate(hour(0).plus(Span::from_secs(3_599)))?.is_empty());
+        let away = outputs.rotate(hour(1))?;
+        assert_eq!(away.len(), 2, "{away:?}");
+        outputs.write(&samples::flow());
+        outputs.write(&samples::tls());
+        outputs.rotate(hour(2))?;
+        outputs.write(&samples::flow());
+        outputs.finish()?;
+        let all = tree(&config.dir);
+        let lines =
+            |name: &str| all.get(name).map_or(0, |text| text.lines().filter(|l| !l.starts_with('#')).count());
+        // 4,000,000,000 is 2096-10-02 07:06:40.
+        for (name, count) in [
+            ("2096-10-02/eve.08:00:00-09:00:00.json", 2),
+            ("2096-10-02/conn.08:00:00-09:00:00.log", 1),
+            ("2096-10-02/ssl.08:00:00-09:00:00.log", 1),
+            ("eve.json", 1),
+            ("egret.json", 0),
+            ("conn.log", 1),
+        ] {
+            assert_eq!(lines(name), count, "{name} of {:?}", all.keys());
+        }
+        assert!(!all.contains_key("ssl.log"));
+        for (name, text) in all.iter().filter(|(name, _)| name.contains(".log")) {
+            let close = text.lines().last().is_some_and(|l| l.starts_with("#close"));
+            assert!(text.starts_with("#separator") && close, "{name}");
+        }
+        fs::remove_dir_all(&config.dir)
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_put_away_without_its_half_line() -> io::Result<()> {
+        let config = rotating("killed", "eve");
+        fs::create_dir_all(&config.dir)?;
+        fs::write(config.dir.join("eve.json"), format!("{{\"a\":1}}\n{{\"b\":\"{}", "x".repeat(200_000)))?;
+        fs::write(config.dir.join("egret.json"), "{\"half")?;
+        Outputs::new(&config)?.finish()?;
+        let all = tree(&config.dir);
+        let away: Vec<_> = all.iter().filter(|(name, _)| name.contains('/')).collect();
+        assert!(
+            matches!(away.as_slice(), [(name, text)] if name.contains("/eve.") && *text == "{\"a\":1}\n"),
+            "{away:?}"
+        );
+        assert_eq!(
+            (all.get("eve.json"), all.get("egret.json")),
+            (Some(&String::new()), Some(&String::new()))
+        );
+        fs::remove_dir_all(&config.dir)
+    }
+
+    #[test]
+    fn a_log_that_was_moved_away_is_begun_anew_when_asked() -> io::Result<()> {
+        let config = OutputConfig { keeping: Keeping::Append, ..config("reopen", "eve,zeek-tsv") };
+        fs::create_dir_all(&config.dir)?;
+        fs::write(config.dir.join("eve.json"), "{}\n{\"half")?;
+        let mut outputs = Outputs::new(&config)?;
+        outputs.write(&samples::flow());
+        for name in ["eve.json", "conn.log"] {
+            outputs.flush();
+            fs::rename(config.dir.join(name), config.dir.join(format!("{name}.1")))?;
+        }
+        outputs.write(&samples::flow());
+        outputs.reopen()?;
+        outputs.write(&samples::flow());
+        outputs.finish()?;
+        let all = tree(&config.dir);
+        let count =
+            |name: &str| all.get(name).map_or(0, |text| text.lines().filter(|l| !l.starts_with('#')).count());
+        assert_eq!(["eve.json.1", "eve.json", "conn.log.1", "conn.log"].map(count), [3, 1, 2, 1]);
+        fs::remove_dir_all(&config.dir)
+    }
+
     #[test]
     fn long_runs_come_out_whole() -> io::Result<()> {
         let config = config("long", "eve");
@@ -379,7 +406,7 @@ mod tests {
         }
         outputs.finish()?;
         let text = fs::read_to_string(config.dir.join("eve.json"))?;
-        assert!(text.len() > 2 * BUFFER_LEN && text.ends_with("}\n"));
+        assert!(text.len() > 2 * super::super::files::BUFFER_LEN && text.ends_with("}\n"));
         assert!(text.lines().all(|l| l.starts_with('{') && l.ends_with('}')));
         assert_eq!(text.lines().count(), 2_000);
         fs::remove_dir_all(&config.dir)

@@ -2,14 +2,17 @@
 //!
 //! A [`Record`] is complete in itself: whoever writes it needs no table, no catalogue and no clock.
 
+pub mod archive;
 pub mod eve;
 pub mod fields;
 pub mod file;
+mod files;
 pub mod ids;
 pub mod json;
 pub mod report;
+mod rotate;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod signs;
 pub mod stamp;
 mod words;
@@ -23,6 +26,7 @@ use crate::counters::Stats;
 use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
 use crate::parse::{Ech, Facts, NameSource};
 use crate::units::{Both, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,9 +36,9 @@ pub trait Format: Send {
     /// Appends the lines of a record, if there are any in this format.
     fn write(&mut self, record: &Record, files: &mut Files);
 
-    /// Appends what stands at the end of the files.
-    fn finish(&mut self, files: &mut Files) {
-        let _ = files;
+    /// Appends what stands at the end of file number `file`, which is open and closed next.
+    fn end(&mut self, file: usize, files: &mut Files) {
+        let _ = (file, files);
     }
 }
 
@@ -57,28 +61,33 @@ pub type Make = fn(&Arc<OutputConfig>, &mut Files) -> io::Result<Box<dyn Format>
 pub static OUTPUTS: &[&Output] = &[&eve::OUTPUT, &zeek::TSV, &zeek::JSON];
 
 /// What the destination is, as the catalogue and the site's policy say.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Class {
     /// Identifier, for example `dropbox`.
     pub service: Box<str>,
     /// For people, for example `Dropbox`.
     pub service_name: Arc<str>,
     /// Category, for example `cloud_storage`.
-    pub category: &'static str,
+    #[serde(with = "crate::state::forms::word")]
+    pub category: crate::state::forms::Word,
     /// ATT&CK technique, for example `T1567.002`.
-    pub technique: Option<&'static str>,
+    #[serde(with = "crate::state::forms::maybe_word")]
+    pub technique: Option<crate::state::forms::Word>,
     /// ATT&CK technique in words.
-    pub technique_name: Option<&'static str>,
+    #[serde(with = "crate::state::forms::maybe_word")]
+    pub technique_name: Option<crate::state::forms::Word>,
     /// `upload`, `storage`, `mixed`, `api`, `web`, `cdn` or `auth`.
-    pub role: &'static str,
+    #[serde(with = "crate::state::forms::word")]
+    pub role: crate::state::forms::Word,
     /// Customer of the service, where the name tells.
     pub tenant: Option<Box<str>>,
     /// `own`, `sanctioned`, `unsanctioned` or `unknown`.
-    pub sanction: &'static str,
+    #[serde(with = "crate::state::forms::word")]
+    pub sanction: crate::state::forms::Word,
 }
 
 /// Who the flow went to and came from, as far as is known.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Identity {
     /// Name of the destination.
     pub name: Option<Arc<str>>,
@@ -103,7 +112,7 @@ pub struct Identity {
 }
 
 /// What databases say of the responder's address.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dest {
     /// Autonomous system.
     pub asn: Option<u32>,
@@ -116,7 +125,7 @@ pub struct Dest {
 }
 
 /// The home side of a flow.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Host {
     /// Address.
     pub ip: IpAddr,
@@ -137,6 +146,19 @@ pub struct FlowRecord {
     pub alerted: bool,
 }
 
+/// Flows of one host and minute that moved no payload, when there are too many to be written one by one (live).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlowSum {
+    /// The home side, else who opened them; `None`: hosts beyond those that are told apart.
+    pub host: Option<IpAddr>,
+    /// How many.
+    pub flows: u64,
+    /// What they moved: frames, wire and IP bytes.
+    pub counts: Both<crate::observe::Counts>,
+    /// First and last frame.
+    pub span: (Timestamp, Timestamp),
+}
+
 /// A hello, request or another set of facts about a flow that is worth a record of its own.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FactsRecord {
@@ -155,7 +177,7 @@ pub struct FactsRecord {
 }
 
 /// How grave an incident is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Severity {
     /// For the log.
     Low,
@@ -179,7 +201,7 @@ pub enum Phase {
 }
 
 /// One flow of an incident.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct IncidentFlow {
     /// The flow.
     pub flow: FlowId,
@@ -362,6 +384,8 @@ pub enum Record {
     Dns(Box<DnsAnswer>),
     /// EVE `alert` / `incident`, Zeek `notice`, `egret.log`.
     Incident(Box<IncidentRecord>),
+    /// EVE `flow_sum`.
+    FlowSum(Box<FlowSum>),
     /// EVE `stats`.
     Stats(Box<Stats>, Timestamp),
 }

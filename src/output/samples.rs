@@ -8,11 +8,11 @@ use crate::observe::{Counts, EndReason, FlowState, TcpSeen};
 use crate::parse::{AppProto, Certificate, HttpFacts, TlsFacts};
 
 /// 2026-01-31 23:59:59.123456 UTC.
-pub(super) fn at() -> Timestamp {
+pub(crate) fn at() -> Timestamp {
     Timestamp::from_nanos(1_769_903_999_123_456_789)
 }
 
-pub(super) fn ends() -> Ends {
+pub(crate) fn ends() -> Ends {
     Ends {
         originator: [10, 1, 2, 3].into(),
         responder: [162, 125, 1, 1].into(),
@@ -22,7 +22,7 @@ pub(super) fn ends() -> Ends {
     }
 }
 
-pub(super) fn path() -> Path {
+pub(crate) fn path() -> Path {
     Path { vlan: [10, 20, 0], vlans: 2, tunnels: 1, mac: Some(([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])) }
 }
 
@@ -38,7 +38,7 @@ fn counts(base: u64) -> Counts {
     }
 }
 
-pub(super) fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     let class = Class {
         service: "dropbox".into(),
         service_name: "Dropbox".into(),
@@ -105,7 +105,7 @@ fn attribution() -> Attribution {
     }
 }
 
-pub(super) fn tls_facts() -> Facts {
+pub(crate) fn tls_facts() -> Facts {
     let certificate = Certificate {
         subject: "CN=*.dropboxapi.com".into(),
         issuer: "CN=Test CA".into(),
@@ -135,7 +135,7 @@ pub(super) fn tls_facts() -> Facts {
     Facts { app: AppProto::Tls, name, tls: Some(Box::new(tls)), ..Facts::default() }
 }
 
-pub(super) fn http_facts() -> Facts {
+pub(crate) fn http_facts() -> Facts {
     let http = HttpFacts {
         method: "POST".into(),
         host: "files.example:8080".into(),
@@ -149,7 +149,7 @@ pub(super) fn http_facts() -> Facts {
     Facts { app: AppProto::Http, http: Some(Box::new(http)), ..Facts::default() }
 }
 
-pub(super) fn summary() -> FlowSummary {
+pub(crate) fn summary() -> FlowSummary {
     let seen = TcpSeen { fin: true, ack: true, data: true, ..TcpSeen::default() };
     FlowSummary {
         flow: FlowId(4_503_599_627_370_497),
@@ -171,11 +171,11 @@ pub(super) fn summary() -> FlowSummary {
     }
 }
 
-pub(super) fn flow() -> Record {
+pub(crate) fn flow() -> Record {
     Record::Flow(Box::new(FlowRecord { summary: Box::new(summary()), identity: identity(), alerted: true }))
 }
 
-pub(super) fn flow_update() -> Record {
+pub(crate) fn flow_update() -> Record {
     let mut summary = summary();
     summary.since = Some(Both { up: counts(10), down: counts(20) });
     summary.end = None;
@@ -183,7 +183,7 @@ pub(super) fn flow_update() -> Record {
     Record::Flow(Box::new(FlowRecord { summary: Box::new(summary), identity: identity(), alerted: false }))
 }
 
-pub(super) fn facts(facts: Facts) -> Record {
+pub(crate) fn facts(facts: Facts) -> Record {
     Record::Facts(Box::new(FactsRecord {
         flow: FlowId(7),
         ends: ends(),
@@ -194,11 +194,11 @@ pub(super) fn facts(facts: Facts) -> Record {
     }))
 }
 
-pub(super) fn quic_facts() -> Facts {
+pub(crate) fn quic_facts() -> Facts {
     Facts { app: AppProto::Quic, quic_version: Some(1), ..tls_facts() }
 }
 
-pub(super) fn dns() -> Record {
+pub(crate) fn dns() -> Record {
     Record::Dns(Box::new(DnsAnswer {
         flow: FlowId(8),
         ends: Ends {
@@ -219,7 +219,7 @@ pub(super) fn dns() -> Record {
     }))
 }
 
-pub(super) fn incident() -> IncidentRecord {
+pub(crate) fn incident() -> IncidentRecord {
     IncidentRecord {
         id: "sensor-01KF8Z0000".into(),
         seq: 1,
@@ -289,7 +289,7 @@ fn answers() -> Answers {
     }
 }
 
-pub(super) fn stats() -> Stats {
+pub(crate) fn stats() -> Stats {
     let mut stats = Stats { uptime_secs: 62, lines: 12, ..Stats::default() };
     stats.front.frames = 100;
     stats.front.bytes = 98_000;
@@ -304,17 +304,32 @@ pub(super) fn stats() -> Stats {
 }
 
 /// One record of every kind, as fully set as it can be.
-pub(super) fn all() -> Vec<Record> {
+pub(crate) fn alert() -> Record {
+    Record::Incident(Box::new(incident()))
+}
+
+pub(crate) fn tls() -> Record {
+    facts(tls_facts())
+}
+
+pub(crate) fn flow_sum() -> Record {
+    let FlowSummary { counts, first, last, .. } = summary();
+    let host = Some(ends().originator);
+    Record::FlowSum(Box::new(FlowSum { host, flows: 4_711, counts, span: (first, last) }))
+}
+
+pub(crate) fn all() -> Vec<Record> {
     let quiet = IncidentRecord { alert: false, phase: Phase::Final, seq: 2, ..incident() };
     vec![
         flow(),
         flow_update(),
-        facts(tls_facts()),
+        tls(),
         facts(quic_facts()),
         facts(http_facts()),
         dns(),
-        Record::Incident(Box::new(incident())),
+        alert(),
         Record::Incident(Box::new(quiet)),
+        flow_sum(),
         Record::Stats(Box::new(stats()), at()),
     ]
 }

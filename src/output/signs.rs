@@ -1,10 +1,11 @@
 //! Signs: what is odd about the name of a flow. They are no alarm by themselves; an incident has them as evidence.
 
 use super::Evidence;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What kind of oddity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum SignKind {
     /// The name in the hello does not belong to the address, to what DNS said, or to what a proxy was asked for.
     SniAddressMismatch,
@@ -45,7 +46,7 @@ impl SignKind {
 }
 
 /// An oddity with its reason in words.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sign {
     /// What kind.
     pub kind: SignKind,

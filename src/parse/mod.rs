@@ -29,6 +29,7 @@ mod tests;
 
 use crate::decode::Transport;
 use crate::units::Both;
+use serde::{Deserialize, Serialize};
 
 /// The contiguous starts of both directions of a flow as far as they have been seen.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,7 @@ pub struct Talk<'a> {
 }
 
 /// Where a name came from, in the words of the records.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum NameSource {
     /// Target of an HTTP CONNECT, SOCKS or absolute-form request.
     Connect,
@@ -98,7 +99,7 @@ impl NameSource {
 }
 
 /// Encrypted ClientHello as far as it can be told from outside.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Ech {
     /// No such extension.
     #[default]
@@ -124,7 +125,7 @@ impl Ech {
 }
 
 /// Facts of one TLS (or QUIC/DTLS) handshake, as visible.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TlsFacts {
     /// Server name as sent (case kept).
     pub sni: Option<Box<str>>,
@@ -157,7 +158,7 @@ pub struct TlsFacts {
 }
 
 /// What a certificate in the clear says.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Certificate {
     /// Subject, RFC 4514-like, as Suricata prints it.
     pub subject: Box<str>,
@@ -176,7 +177,7 @@ pub struct Certificate {
 }
 
 /// Facts of one clear HTTP request.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HttpFacts {
     /// GET, POST, CONNECT …
     pub method: Box<str>,
@@ -201,7 +202,7 @@ pub struct HttpFacts {
 }
 
 /// What a flow turned out to be.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum AppProto {
     /// Not recognised.
     #[default]
@@ -233,7 +234,7 @@ pub enum AppProto {
 }
 
 /// All that the parsers found out about a flow so far. Small when little is known: details are boxed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Facts {
     /// What it is.
     pub app: AppProto,

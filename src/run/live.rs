@@ -7,20 +7,29 @@
 //! counts what it drops.
 
 mod backlog;
+mod ear;
+mod empty;
 mod merge;
+mod pending;
+mod scribe;
 mod station;
 
-use super::{End, Error, Setup, write};
+use super::{End, Error, Setup};
 use crate::capture::live::{self, LiveConfig, Notice};
-use crate::counters::{FrontCounters, Stats, WorkerCounters};
-use crate::detect::Detector;
+use crate::config::Config;
+use crate::counters::{FrontCounters, WorkerCounters};
+use crate::net::default_home;
 use crate::observe::Told;
+use crate::output::archive::Archive;
 use crate::output::file::Outputs;
-use crate::output::{Record, RunSummary};
+use crate::output::{OUTPUTS, Record, RunSummary};
 use crate::shard::Shards;
 use crate::units::{Span, Timestamp};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use merge::Merge;
+use ear::Ear;
+use empty::EmptySums;
+use pending::Pending;
+use scribe::{Keeper, Scribe};
 use station::{Handed, Reach, Station};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,14 +42,16 @@ const TOLD: usize = 256;
 const RECORDS: usize = 64;
 /// Packets that may wait for the worker they were handed to.
 const HANDED: usize = 4096;
+/// Files that may wait to be compressed; more are found by their names later.
+const AWAY: usize = 256;
 /// Notices that may wait to be shown. More are not worth showing.
 const NOTICES: usize = 64;
 /// How often a quiet worker tells its time.
 pub(super) const BEAT: Duration = Duration::from_millis(10);
-/// How often logs are handed to the operating system.
-const FLUSH: Duration = Duration::from_secs(1);
 /// At most one warning of a kind in this time.
 const WARN_EVERY: Duration = Duration::from_secs(60);
+/// How long a writer that stands still is waited for at the end.
+const LAST_LINES: Duration = Duration::from_secs(30);
 
 /// What to capture, and for how long.
 #[derive(Clone, Debug)]
@@ -55,6 +66,10 @@ pub struct Live {
     pub stats_every: Duration,
     /// Set from outside to end the run; see [`stop_on_signals`].
     pub stop: Arc<AtomicBool>,
+    /// Set from outside when somebody has moved the logs: they are opened anew; see [`reopen_on_hangup`].
+    pub reopen: Arc<AtomicBool>,
+    /// The outputs put logs away ([`crate::output::file::Keeping::Rotate`]).
+    pub rotates: bool,
 }
 
 impl Default for Live {
@@ -65,6 +80,8 @@ impl Default for Live {
             packets: None,
             stats_every: Duration::from_secs(10),
             stop: Arc::default(),
+            reopen: Arc::default(),
+            rotates: false,
         }
     }
 }
@@ -77,6 +94,8 @@ struct Message {
     mark: Option<Timestamp>,
     /// What was counted, now and then.
     counts: Option<Box<Counts>>,
+    /// Flows without payload that the worker summed instead of telling of each.
+    sums: Option<EmptySums>,
 }
 
 /// Counters of one worker.
@@ -99,6 +118,11 @@ pub fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// SIGHUP sets `reopen`, for [`Live::reopen`].
+pub fn reopen_on_hangup(reopen: &Arc<AtomicBool>) -> std::io::Result<()> {
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(reopen)).map(drop)
+}
+
 /// Captures until the end is asked for. `notice` hears what an operator should know.
 pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<RunSummary, Error> {
     let began = Instant::now();
@@ -107,18 +131,20 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
     let taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
     let detector = setup.detector();
     let worker_config = setup.worker_config();
-    let outputs = setup.outputs;
+    let home = setup.config.home_net.clone().unwrap_or_else(default_home);
     let (tell, hear) = bounded::<Message>(TOLD);
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
     let (show, shown) = bounded::<Notice>(NOTICES);
     let (givers, takers): (Vec<Sender<Handed>>, Vec<_>) = (0..workers).map(|_| bounded(HANDED)).unzip();
     let taken = AtomicU64::new(0);
+    let pending = Pending::new(to_writer, setup.config.output.empty_flow_rate);
+    let logs = Logs::start(setup, live, records, &show);
     // All rings are open before any takes in frames: else the kernel would deal by a number that still grows.
     for tap in &taps {
         tap.start().map_err(|error| Error::Capture(format!("capture cannot be started: {error}")))?;
     }
     notice(Notice::Ready);
-    let end = thread::scope(|scope| {
+    let (detector, left_out, counts) = thread::scope(|scope| {
         let mut hands = Vec::with_capacity(workers);
         for (number, (tap, handed)) in taps.into_iter().zip(takers).enumerate() {
             let reach = Reach {
@@ -132,22 +158,74 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
                 limit: live.packets,
                 lag: Span::from_millis(i64::from(live.capture.ring.retire_ms) + 10),
             };
-            hands.push(scope.spawn(move || Station::new(worker_config, tap, reach).work(&handed)));
+            let home = home.clone();
+            hands.push(scope.spawn(move || Station::new(worker_config, tap, reach, home).work(&handed)));
         }
         drop((tell, givers));
-        let ear = Ear { workers, stats_every: live.stats_every, to_writer, show };
+        let ear = Ear { workers, stats_every: live.stats_every, pending, show, last_lines: LAST_LINES };
         let detecting = scope.spawn(move || ear.detect(detector, &hear));
-        let writing = scope.spawn(move || write_all(outputs, &records));
-        watch(live, &shown, notice);
+        watch(live, &shown, notice, || detecting.is_finished());
         let counts = hands.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();
-        let detector = detecting.join().map_err(|_| Error::Thread("detector"));
-        let outputs = writing.join().map_err(|_| Error::Thread("writer"));
-        let counts = counts.map_err(|_| Error::Thread("worker"))?;
-        let fronts = counts.iter().map(|c| (c.front.clone(), c.span, c.now)).collect();
-        let workers = counts.iter().map(|c| c.worker.clone()).collect();
-        Ok(End::of_live(fronts, workers, detector?, outputs?))
+        let (detector, left_out) = detecting.join().map_err(|_| Error::Thread("detector"))?;
+        Ok((detector, left_out, counts.map_err(|_| Error::Thread("worker"))?))
     })?;
-    end.finish(&[], began)
+    let outputs = logs.finish()?;
+    shown.try_iter().for_each(notice);
+    let fronts = counts.iter().map(|c| (c.front.clone(), c.span, c.now)).collect();
+    let workers = counts.into_iter().map(|c| c.worker).collect();
+    End::of_live(fronts, workers, detector, outputs, left_out).finish(&[], began)
+}
+
+/// The threads that write: not of the scope, since a pipe that nobody reads would hold up its end for ever.
+struct Logs {
+    written: Receiver<Outputs>,
+    kept: Receiver<()>,
+}
+
+impl Logs {
+    fn start(setup: Setup, live: &Live, records: Receiver<Vec<Record>>, show: &Sender<Notice>) -> Self {
+        let Setup { config, outputs, .. } = setup;
+        let (away, put_away) = bounded(AWAY);
+        let (done, written) = bounded(1);
+        let scribe =
+            Scribe { outputs, show: show.clone(), reopen: Arc::clone(&live.reopen), away, warned: None };
+        thread::spawn(move || done.send(scribe.write(&records)));
+        let (done, kept) = bounded(1);
+        if live.rotates {
+            let keeper =
+                Keeper { archive: archive(&config), show: show.clone(), stop: Arc::clone(&live.stop) };
+            thread::spawn(move || {
+                keeper.keep(&put_away);
+                done.send(())
+            });
+        }
+        Self { written, kept }
+    }
+
+    fn finish(self) -> Result<Outputs, Error> {
+        let outputs = self.written.recv_timeout(LAST_LINES).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Error::Output(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "the logs take nothing any more; the last lines are lost",
+            )),
+            RecvTimeoutError::Disconnected => Error::Thread("writer"),
+        })?;
+        // What it leaves, the next run finishes.
+        let _ = self.kept.recv_timeout(LAST_LINES);
+        Ok(outputs)
+    }
+}
+
+fn archive(config: &Config) -> Archive {
+    let output = &config.output;
+    let kinds = output.kinds.iter().filter_map(|name| OUTPUTS.iter().find(|kind| kind.name == *name));
+    Archive {
+        dir: output.dir.clone(),
+        names: kinds.flat_map(|kind| kind.files).copied().collect(),
+        mode: output.mode,
+        keep_days: output.keep_days,
+        max_bytes: output.max_bytes,
+    }
 }
 
 /// Nobody outside can know it: the split of hosts over workers shows in no record.
@@ -156,149 +234,15 @@ fn began_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-/// Shows notices until the workers are gone; ends the run when its time is over.
-fn watch(live: &Live, shown: &Receiver<Notice>, notice: &mut dyn FnMut(Notice)) {
+/// Shows notices until the workers and the detector are gone; ends the run when its time is over.
+fn watch(live: &Live, shown: &Receiver<Notice>, notice: &mut dyn FnMut(Notice), gone: impl Fn() -> bool) {
     let began = Instant::now();
-    loop {
-        match shown.recv_timeout(BEAT) {
-            Ok(what) => notice(what),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+    while !gone() {
+        if let Ok(what) = shown.recv_timeout(BEAT) {
+            notice(what);
         }
         if live.duration.is_some_and(|duration| began.elapsed() >= duration) {
             live.stop.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// The detector's thread.
-struct Ear {
-    workers: usize,
-    stats_every: Duration,
-    to_writer: Sender<Vec<Record>>,
-    show: Sender<Notice>,
-}
-
-impl Ear {
-    fn detect(self, mut detector: Detector, hear: &Receiver<Message>) -> Detector {
-        let mut merge = Merge::new(self.workers);
-        let mut counts = vec![Counts::default(); self.workers];
-        let mut watch = Watch::new();
-        let mut told_stats = Instant::now();
-        loop {
-            let message = hear.recv_timeout(BEAT);
-            let at = Instant::now();
-            match message {
-                Ok(message) => {
-                    if let (Some(new), Some(old)) = (message.counts, counts.get_mut(message.worker)) {
-                        *old = *new;
-                    }
-                    merge.push(message.worker, message.told, message.mark, at);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            while let Some(told) = merge.pop(at) {
-                detector.observe(told);
-            }
-            detector.count_late(merge.take_late());
-            if let Some(now) = merge.now() {
-                detector.idle(now);
-            }
-            self.pass_on(&mut detector);
-            if at.duration_since(told_stats) >= self.stats_every {
-                told_stats = at;
-                let stats = stats_of(&counts, &detector);
-                watch.look(&stats, at, &self.show);
-                let now = merge.now().unwrap_or_default();
-                let _ = self.to_writer.send(vec![Record::Stats(Box::new(stats), now)]);
-            }
-        }
-        while let Some(told) = merge.pop_last() {
-            detector.observe(told);
-        }
-        detector.count_late(merge.take_late());
-        detector.finish(merge.now().unwrap_or_default());
-        self.pass_on(&mut detector);
-        detector
-    }
-
-    fn pass_on(&self, detector: &mut Detector) {
-        let records = detector.take_records();
-        if !records.is_empty() {
-            let _ = self.to_writer.send(records);
-        }
-    }
-}
-
-fn stats_of(counts: &[Counts], detector: &Detector) -> Stats {
-    let mut front = FrontCounters::default();
-    counts.iter().for_each(|c| front.add(&c.front));
-    let spans = counts.iter().filter_map(|c| c.span);
-    let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    Stats {
-        logs: None,
-        uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
-        front,
-        fronts: counts.iter().map(|c| c.front.clone()).collect(),
-        workers: counts.iter().map(|c| c.worker.clone()).collect(),
-        detect: detector.counters(),
-        // The writer puts in what it knows.
-        lines: 0,
-        dropped: 0,
-    }
-}
-
-/// Warns of losses, once a minute at most.
-struct Watch {
-    warned: Option<Instant>,
-    frames: u64,
-    drops: u64,
-    thinned: u64,
-}
-
-impl Watch {
-    const fn new() -> Self {
-        Self { warned: None, frames: 0, drops: 0, thinned: 0 }
-    }
-
-    fn look(&mut self, stats: &Stats, at: Instant, show: &Sender<Notice>) {
-        if self.warned.is_some_and(|w| at.duration_since(w) < WARN_EVERY) {
-            return;
-        }
-        let (frames, drops) = (stats.front.kernel_frames, stats.front.kernel_drops);
-        let thinned = stats.total().thinned;
-        if drops > self.drops {
-            let _ = show.try_send(Notice::Drops(drops - self.drops, frames.saturating_sub(self.frames)));
-            self.warned = Some(at);
-        }
-        if thinned > self.thinned {
-            let _ = show.try_send(Notice::Behind(thinned - self.thinned));
-            self.warned = Some(at);
-        }
-        (self.frames, self.drops, self.thinned) = (frames, drops, thinned);
-    }
-}
-
-/// The writer: formats and writes, and lets readers of the files see it soon.
-fn write_all(mut outputs: Outputs, records: &Receiver<Vec<Record>>) -> Outputs {
-    let mut flushed = Instant::now();
-    loop {
-        match records.recv_timeout(FLUSH) {
-            Ok(mut list) => {
-                for record in &mut list {
-                    if let Record::Stats(stats, _) = record {
-                        (stats.lines, stats.dropped) = outputs.counters();
-                    }
-                }
-                write(&mut outputs, list);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return outputs,
-        }
-        if flushed.elapsed() >= FLUSH {
-            flushed = Instant::now();
-            outputs.flush();
         }
     }
 }

@@ -49,6 +49,6 @@ pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Resul
 fn is_finding(record: &Record) -> bool {
     match record {
         Record::Incident(_) | Record::Stats(..) => true,
-        Record::Flow(_) | Record::Facts(_) | Record::Dns(_) => false,
+        Record::Flow(_) | Record::FlowSum(_) | Record::Facts(_) | Record::Dns(_) => false,
     }
 }

@@ -47,7 +47,7 @@ use std::sync::Arc;
 const MAX_FILES: usize = 256;
 
 /// A service of the catalogue, by its place there.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ServiceId(u16);
 
 impl ServiceId {

@@ -11,6 +11,7 @@ pub use forest::Forest;
 use super::learn::evidence::{EVIDENCE, Values};
 use super::learn::kind::Kind;
 use crate::output::Evidence;
+use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
 /// Trees as text.
@@ -21,7 +22,7 @@ const SCALE: &[(f32, f32)] = &include!("scale.in");
 const FEATURES: usize = EVIDENCE + Kind::ALL.len() + 3;
 
 /// In what situation a score was reached. Each lane has its share of the budget when a site calibrates.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Lane {
     /// Much at once.
     Bulk,
@@ -68,7 +69,7 @@ impl Lane {
 }
 
 /// What the host is.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Circumstance {
     /// Kind of destination.
     pub kind: Option<Kind>,
@@ -77,7 +78,7 @@ pub struct Circumstance {
 }
 
 /// What the lanes say.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Verdict {
     /// The lane.
     pub lane: Lane,

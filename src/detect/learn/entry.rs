@@ -1,6 +1,7 @@
 //! What one host sends to one destination: the trailing hours and days, and what was usual before.
 
 use super::ring::Ring;
+use serde::{Deserialize, Serialize};
 
 /// Length of a slot in seconds.
 pub const SLOT_SECS: i64 = 3 * 3_600;
@@ -10,7 +11,7 @@ const SLOTS: usize = 8;
 pub const VOLUME_UNIT: u64 = 64;
 
 /// State of a (host, destination).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// Place of the host.
     pub host: u32,

@@ -2,6 +2,7 @@
 
 use super::entry::day_of;
 use super::ring::{DAYS, Ring};
+use serde::{Deserialize, Serialize};
 
 /// Services remembered of one host.
 const MAX_USES: usize = 256;
@@ -18,7 +19,7 @@ const MAX_MET: u32 = 2_000;
 const NEW_SURPRISE: f32 = 2.0;
 
 /// What the site says of a host.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Many users behind one address.
     pub gateway: bool,
@@ -29,7 +30,7 @@ pub struct Part {
 }
 
 /// A service that a host uses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Use {
     /// The population.
     pub population: u32,
@@ -38,7 +39,7 @@ pub struct Use {
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Host {
     /// What the site says of it.
     pub part: Part,
@@ -58,6 +59,7 @@ pub struct Host {
     pub days: Ring,
     /// Names that nobody had met, of that day.
     met: (u32, u32),
+    #[serde(with = "crate::state::forms::array")]
     cells: [u16; CELLS],
     cells_total: u32,
     /// Services used, in the order of first use.

@@ -2,12 +2,13 @@
 
 use crate::detect::identity::Known;
 use crate::signatures::{Category, Sanction};
+use serde::{Deserialize, Serialize};
 
 /// Storage with encryption of its own and accounts without a name: what smash-and-grab uses most.
 const RISKY: &[&str] = &["mega"];
 
 /// What kind of destination an upload went to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// Sync-and-share drives, file transfer, pictures, documents.
     Storage,

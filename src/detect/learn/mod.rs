@@ -52,6 +52,7 @@ use evidence::{Scene, Values};
 use host::{Host, Part};
 use kind::Kind;
 use population::{Beginners, Population, RATIOS, ratio_bin};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Services that peers are compared by.
@@ -65,12 +66,12 @@ const LOOKED_AT: usize = 64;
 /// The name of all names beyond what is remembered.
 const MANY: &str = "~many";
 /// Active days of a host after which "never before" means something.
-const SETTLED: u32 = 5;
+const SETTLED: u32 = 8;
 /// A host tells something of its habits from this many services on.
 const PEER_HOSTS: u32 = 20;
 
 /// A destination.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Target {
     /// Its name for people and keys.
     pub key: Arc<str>,
@@ -187,6 +188,8 @@ impl Learner {
             pulled: h.pulled(secs),
             rhythm: entry.rhythm(),
             host_total: (h.day_bytes(), before as u64),
+            growth: entry.days.growth(from, entry.day),
+            unit: entry::VOLUME_UNIT as f64,
         })
     }
 
@@ -225,9 +228,9 @@ impl Learner {
         }
     }
 
-    /// With room for `entries` pairs of host and destination.
+    /// With room for `entries` pairs of host and destination; 0: as many as by default.
     pub fn with_room(entries: usize) -> Self {
-        Self { max_entries: entries.max(64), ..Self::default() }
+        Self { max_entries: entries, ..Self::default() }
     }
 
     /// The place of a destination as `host` meets it. `service`: its population; `key`: itself. A host that meets more

@@ -1,6 +1,7 @@
 //! How all hosts together use a service: what is usual for somebody who begins, and how rare that is.
 
 use super::kind::Kind;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Bins of the volume histogram: eighths of a decade.
@@ -13,8 +14,9 @@ pub const RATIOS: usize = 8;
 const MAX_RECENT: usize = 512;
 
 /// A histogram of log10 values from 0 to 12. Each host-day has one vote, so that one loud host moves no median.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Histogram {
+    #[serde(with = "crate::state::forms::array")]
     bins: [f32; BINS],
     total: f64,
 }
@@ -66,7 +68,7 @@ impl Histogram {
 }
 
 /// Hosts that began of late.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Beginners(VecDeque<(i64, u32)>);
 
 impl Beginners {
@@ -96,7 +98,7 @@ impl Default for Histogram {
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Population {
     /// The kind of service.
     pub kind: Kind,

@@ -1,6 +1,7 @@
 //! Names that addresses go by in this network, whoever asked: for connections that show none and were told none.
 
 use crate::detect::Map;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 const MAX: usize = 1 << 18;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct SharedNames {
     /// `None`: it has gone by several.
     names: Map<IpAddr, Option<Arc<str>>>,

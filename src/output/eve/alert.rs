@@ -128,8 +128,6 @@ fn flow(j: &mut Json<'_>, f: &IncidentFlow, config: &OutputConfig) {
         j.uint("dest_port", u64::from(f.ends.responder_port));
         j.opt_str("name", f.name.as_deref());
         j.uint("up_bytes", f.up_bytes);
-        let process = f.attribution.as_ref().and_then(|a| a.process.as_deref());
-        j.opt_str("process", process.map(|p| &*p.name));
     });
 }
 

@@ -1,8 +1,8 @@
-//! EVE `flow` (at the end of a flow) and `flow_update` (while it is open).
+//! EVE `flow` (at the end of a flow), `flow_update` (while it is open) and `flow_sum` (many without payload in one).
 
-use super::super::FlowRecord;
 use super::super::file::OutputConfig;
 use super::super::json::Json;
+use super::super::{FlowRecord, FlowSum};
 use super::{Head, app_proto, head, identity, says_hello};
 use crate::observe::{Counts, EndReason, FlowState, FlowSummary};
 use crate::parse::AppProto;
@@ -59,6 +59,26 @@ pub(super) fn fill(j: &mut Json<'_>, record: &FlowRecord, config: &OutputConfig)
         j.bool("midstream", s.midstream);
         j.bool("one_way", s.one_way);
         identity(j, &record.identity, app.is_some_and(says_hello));
+    });
+}
+
+/// Only fields that other records have: an index takes only so many.
+pub(super) fn fill_sum(j: &mut Json<'_>, sum: &FlowSum, config: &OutputConfig) {
+    j.time("timestamp", sum.span.1);
+    j.str("event_type", "flow_sum");
+    j.opt_str("in_iface", config.interface.as_deref());
+    j.opt_str("host", config.sensor.as_deref());
+    j.object("egret", |j| {
+        if let Some(host) = sum.host {
+            j.object("host", |j| j.ip("ip", host));
+        }
+        j.object("flows", |j| j.uint("closed", sum.flows));
+        j.object("flow", |j| {
+            packets(j, &sum.counts);
+            volumes(j, &sum.counts);
+            j.time("start", sum.span.0);
+            j.time("end", sum.span.1);
+        });
     });
 }
 

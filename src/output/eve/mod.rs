@@ -53,6 +53,7 @@ impl Format for Eve {
         let own = match record {
             Record::Flow(r) => r.summary.since.is_some(),
             Record::Incident(r) => !is_alert(r, config),
+            Record::FlowSum(_) => true,
             Record::Facts(r) if !facts::has_record(r) => return,
             Record::Facts(_) | Record::Dns(_) | Record::Stats(..) => false,
         };
@@ -67,6 +68,7 @@ fn fill(j: &mut Json<'_>, record: &Record, config: &OutputConfig) {
         Record::Facts(r) => facts::fill(j, r, config),
         Record::Dns(r) => facts::dns(j, r, config),
         Record::Incident(r) => alert::fill(j, r, config),
+        Record::FlowSum(r) => flow::fill_sum(j, r, config),
         Record::Stats(r, at) => stats::fill(j, r, *at, config),
     }
 }

@@ -111,16 +111,16 @@ fn own_types_have_their_own_file() -> io::Result<()> {
         for record in &samples::all() {
             outputs.write(record);
         }
-        assert_eq!(outputs.counters(), (9, 0));
+        assert_eq!(outputs.counters(), (10, 0));
         outputs.finish()?;
         let own = std::fs::read_to_string(dir.join("egret.json")).ok();
         Ok((std::fs::read_to_string(dir.join("eve.json"))?, own))
     };
     let (eve, own) = write(false)?;
-    assert_eq!((eve.lines().count(), own.map(|o| o.lines().count())), (7, Some(2)));
+    assert_eq!((eve.lines().count(), own.map(|o| o.lines().count())), (7, Some(3)));
     assert!(!eve.contains("flow_update") && !eve.contains(r#""event_type":"incident""#));
     let (eve, own) = write(true)?;
-    assert_eq!((eve.lines().count(), own), (9, None));
+    assert_eq!((eve.lines().count(), own), (10, None));
     std::fs::remove_dir_all(dir)
 }
 

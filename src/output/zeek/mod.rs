@@ -58,22 +58,19 @@ impl Format for Zeek {
             Record::Facts(r) => proto::facts(&mut self.to(files), r),
             Record::Dns(r) => proto::dns(&mut self.to(files), r),
             Record::Incident(r) => notice::write(&mut self.to(files), r),
-            Record::Stats(..) => {}
+            Record::FlowSum(_) | Record::Stats(..) => {}
         }
     }
 
-    fn finish(&mut self, files: &mut Files) {
+    fn end(&mut self, log: usize, files: &mut Files) {
         if self.form == Form::Json {
             return;
         }
-        for log in 0..LOGS.len() {
-            if files.is_open(log) {
-                files.remark(log, |out| {
-                    out.extend_from_slice(b"#close\t");
-                    self.clock.zeek(self.newest[log], out);
-                });
-            }
-        }
+        let newest = self.newest.get(log).copied().unwrap_or_default();
+        files.remark(log, |out| {
+            out.extend_from_slice(b"#close\t");
+            self.clock.zeek(newest, out);
+        });
     }
 }
 

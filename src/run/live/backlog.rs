@@ -1,10 +1,12 @@
 //! Tellings that wait with their worker because the detector's queue is full, and what becomes of them when they are
 //! many: deltas of a flow become one (nothing is lost, it is only known later), then reports of open flows go, then
-//! records of flows that moved no payload. Names, the bytes of every flow and the records of flows with payload stay:
-//! beyond the last step the worker waits, the ring fills, and the kernel counts what it drops.
+//! flows that moved no payload are summed per host and minute. Names, the bytes of every flow and the records of flows
+//! with payload stay: beyond the last step the worker waits, the ring fills, and the kernel counts what it drops.
 
-use crate::observe::{FlowId, FlowSummary, Telling, Told};
-use std::collections::HashMap;
+use super::empty::{EmptySums, has_no_payload, host_of};
+use crate::net::Nets;
+use crate::observe::{FlowId, Telling, Told};
+use std::collections::{HashMap, HashSet};
 
 /// From here on deltas are put together and reports of open flows left out.
 const MANY: usize = 8 * 1024;
@@ -14,15 +16,21 @@ const TOO_MANY: usize = 32 * 1024;
 const FULL: usize = 128 * 1024;
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct Backlog {
     told: Vec<Told>,
+    sums: EmptySums,
+    home: Nets,
     /// Length from which thinning is worth another try.
     next: usize,
     thinned: u64,
 }
 
 impl Backlog {
+    /// An empty one. `home` says which end of a flow is the host.
+    pub(super) fn new(home: Nets) -> Self {
+        Self { told: Vec::new(), sums: EmptySums::default(), home, next: 0, thinned: 0 }
+    }
+
     /// Adds what a worker told, and thins if it is too much.
     pub(super) fn add(&mut self, told: Vec<Told>) {
         if self.told.is_empty() {
@@ -43,9 +51,15 @@ impl Backlog {
         std::mem::take(&mut self.told)
     }
 
+    /// Takes the sums of what is not told one by one.
+    pub(super) fn take_sums(&mut self) -> Option<EmptySums> {
+        self.sums.take()
+    }
+
     /// What could not be sent comes back.
-    pub(super) fn put_back(&mut self, told: Vec<Told>) {
+    pub(super) fn put_back(&mut self, told: Vec<Told>, sums: Option<EmptySums>) {
         self.told = told;
+        self.sums.add_all(sums.unwrap_or_default());
         self.next = self.told.len() + self.told.len() / 4;
     }
 
@@ -68,9 +82,26 @@ impl Backlog {
         let before = self.told.len();
         self.told.retain(|t| !matches!(&t.what, Telling::Summary(s) if s.end.is_none()));
         if self.told.len() >= TOO_MANY {
-            self.told.retain(|t| !matches!(&t.what, Telling::Summary(s) if is_empty(s)));
+            self.sum_empty();
         }
         self.thinned += (before - self.told.len()) as u64;
+    }
+
+    /// Flows without payload become a part of their host's sum: nothing is told of them any more.
+    fn sum_empty(&mut self) {
+        let mut gone: HashSet<FlowId> = HashSet::new();
+        let Self { told, sums, home, .. } = self;
+        told.retain(|t| {
+            let Telling::Summary(s) = &t.what else { return true };
+            if !has_no_payload(s) {
+                return true;
+            }
+            gone.insert(s.flow);
+            sums.add(s, Some(host_of(s, home)), t.now);
+            false
+        });
+        // The detector forgets a flow with its summary: it must not hear of the end alone.
+        told.retain(|t| !matches!(&t.what, Telling::Delta(d) if gone.contains(&d.flow)));
     }
 
     /// The last delta of each flow takes in the earlier ones.
@@ -95,11 +126,6 @@ impl Backlog {
     }
 }
 
-fn is_empty(summary: &FlowSummary) -> bool {
-    let moved = |c: &crate::observe::Counts| c.payload + c.gap;
-    moved(&summary.counts.up) + moved(&summary.counts.down) == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +141,7 @@ mod tests {
 
     #[test]
     fn no_byte_is_lost_when_deltas_are_put_together() {
-        let mut backlog = Backlog::default();
+        let mut backlog = Backlog::new(Nets::default());
         let mut sum = 0;
         for i in 0..40_000u64 {
             backlog.add(vec![told(i % 100, i)]);

@@ -6,6 +6,7 @@ use crate::capture::Lent;
 use crate::capture::live::{Notice, Tap};
 use crate::decode::{Neighbour, Packet};
 use crate::front::{Front, Sink};
+use crate::net::Nets;
 use crate::shard::Shards;
 use crate::units::{Span, Timestamp};
 use crate::worker::{Worker, WorkerConfig};
@@ -66,14 +67,14 @@ struct Handing {
 }
 
 impl<'r> Station<'r> {
-    pub(super) fn new(config: WorkerConfig, tap: Tap, reach: Reach<'r>) -> Self {
+    pub(super) fn new(config: WorkerConfig, tap: Tap, reach: Reach<'r>, home: Nets) -> Self {
         let now = Instant::now();
         Self {
             tap,
             front: Front::default(),
             worker: Worker::new(config),
             reach,
-            backlog: Backlog::default(),
+            backlog: Backlog::new(home),
             heard: None,
             told_at: now,
             counted_at: now,
@@ -170,14 +171,20 @@ impl<'r> Station<'r> {
             Ok(()) => self.told_at = now,
             // The detector is gone only when something is very wrong; its thread's end says so.
             Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => {
-                self.backlog.put_back(message.told);
+                self.backlog.put_back(message.told, message.sums);
             }
         }
     }
 
     fn message(&mut self) -> Message {
         let mark = (self.front.now() > Timestamp::MIN).then(|| self.front.now());
-        Message { worker: self.reach.number, told: self.backlog.take(), mark, counts: None }
+        Message {
+            worker: self.reach.number,
+            told: self.backlog.take(),
+            mark,
+            counts: None,
+            sums: self.backlog.take_sums(),
+        }
     }
 
     /// Empties the rings: what was taken in before the end comes within the retire time of a block.

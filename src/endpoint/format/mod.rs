@@ -1,0 +1,191 @@
+//! The log formats. A format is pure: from one record and what the source has shown so far to events. Adding one is a
+//! file here and a line in [`all`]; one that is vendor JSON is a TOML table and a line in [`TABLES`].
+
+mod sysmon;
+mod windows;
+
+use super::draft::Desk;
+use super::event::SourceKind;
+use super::map::Mapping;
+use super::map_load;
+use super::tally::Reason;
+use super::tree::View;
+use std::sync::OnceLock;
+
+/// A record with its notation taken off.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'r> {
+    /// JSON, XML or a row of a table.
+    Tree(View<'r>),
+    /// A line of text.
+    Line(&'r str),
+}
+
+/// What the records of one source so far mean for the next. Bounded.
+#[derive(Default, Debug)]
+pub struct State {
+    /// Heading of the table that the lines are rows of.
+    pub(super) heading: Option<String>,
+}
+
+impl State {
+    /// Puts out what waits for more.
+    pub(super) fn finish(&mut self, _: &mut Desk<'_>) {
+        self.heading = None;
+    }
+
+    /// Whether lines are rows of a table.
+    pub(super) fn reads_rows(&self) -> bool {
+        self.heading.is_some()
+    }
+}
+
+/// One log format.
+pub trait Format: Send + Sync {
+    /// As users name it before `=PATH`, the usual name first.
+    fn names(&self) -> &[&str];
+
+    /// One line about it.
+    fn about(&self) -> &str;
+
+    /// Product that writes it.
+    fn source(&self) -> SourceKind;
+
+    /// Whether a record is of this format. Looks at a key or two.
+    fn recognises(&self, record: Record<'_>) -> bool;
+
+    /// Makes the events of a record that it recognises.
+    fn read(&self, record: Record<'_>, state: &mut State, desk: &mut Desk<'_>) -> Result<(), Reason>;
+}
+
+/// The formats that are tables of the mapper.
+const TABLES: &[(&str, &str)] = &[("ecs.toml", include_str!("ecs.toml"))];
+
+/// A table of the mapper as a format.
+struct Table {
+    mapping: Mapping,
+    names: Vec<&'static str>,
+}
+
+impl Table {
+    fn new(mapping: Mapping) -> Self {
+        // Built-in tables live as long as the program, and those of a site are read once.
+        let name: &'static str = Box::leak(mapping.name.clone().into_boxed_str());
+        Self { mapping, names: vec![name] }
+    }
+}
+
+impl Format for Table {
+    fn names(&self) -> &[&str] {
+        &self.names
+    }
+
+    fn about(&self) -> &str {
+        &self.mapping.about
+    }
+
+    fn source(&self) -> SourceKind {
+        self.mapping.source
+    }
+
+    fn recognises(&self, record: Record<'_>) -> bool {
+        matches!(record, Record::Tree(root) if self.mapping.recognises(root))
+    }
+
+    fn read(&self, record: Record<'_>, _: &mut State, desk: &mut Desk<'_>) -> Result<(), Reason> {
+        match record {
+            Record::Tree(root) => self.mapping.read(root, desk),
+            Record::Line(_) => Err(Reason::OtherFormat),
+        }
+    }
+}
+
+/// The formats of a run: the built-in ones and those that a site described.
+pub struct Formats {
+    list: Vec<Box<dyn Format>>,
+}
+
+impl std::fmt::Debug for Formats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.list.iter().map(|format| format.names())).finish()
+    }
+}
+
+impl Formats {
+    /// The built-in formats, those that are told by most first.
+    pub fn built_in() -> &'static Self {
+        static BUILT_IN: OnceLock<Formats> = OnceLock::new();
+        BUILT_IN.get_or_init(|| Self { list: all() })
+    }
+
+    /// The built-in formats behind those of a site: who describes a format knows his own logs best.
+    pub fn with_site(mappings: Vec<Mapping>) -> Self {
+        let own = mappings.into_iter().map(|mapping| Box::new(Table::new(mapping)) as Box<dyn Format>);
+        Self { list: own.chain(all()).collect() }
+    }
+
+    /// All of them, in the order in which they are asked.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Format> {
+        self.list.iter().map(|format| &**format)
+    }
+
+    pub(super) fn at(&self, at: usize) -> Option<&dyn Format> {
+        self.list.get(at).map(|format| &**format)
+    }
+
+    /// Whether a name is one of a format; the error names those that are.
+    pub fn check(&self, name: &str) -> Result<(), String> {
+        if self.iter().any(|format| format.names().contains(&name)) {
+            return Ok(());
+        }
+        let names = || self.iter().filter_map(|format| format.names().first().copied());
+        let known = names().collect::<Vec<_>>().join(", ");
+        let all = self.iter().flat_map(|format| format.names().iter().copied());
+        let shown = crate::strict::shown(name);
+        Err(match map_load::nearest(name, all) {
+            Some(near) => format!("no log format is called \"{shown}\"; did you mean {near}? known: {known}"),
+            None => format!("no log format is called \"{shown}\"; known: {known}"),
+        })
+    }
+}
+
+fn all() -> Vec<Box<dyn Format>> {
+    let mut list: Vec<Box<dyn Format>> = vec![Box::new(windows::Windows)];
+    for (file, text) in TABLES {
+        match map_load::load(file, text, true) {
+            Ok(mappings) => {
+                list.extend(mappings.into_iter().map(|mapping| Box::new(Table::new(mapping)) as _));
+            }
+            // The tests read every table; a build with a bad one does not pass them.
+            Err(faults) => debug_assert!(faults.is_empty(), "{faults:?}"),
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_table_is_sound() {
+        for (file, text) in TABLES {
+            let faults = map_load::load(file, text, true).err().unwrap_or_default();
+            let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            assert!(said.is_empty(), "{}", said.join("\n"));
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_unknown_ones_are_told() {
+        let formats = Formats::built_in();
+        let mut names: Vec<_> = formats.iter().flat_map(|f| f.names().iter().copied()).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(all, names.len());
+        assert_eq!(formats.check("sysmon"), Ok(()));
+        let said = formats.check("sysmom").expect_err("unknown");
+        assert!(said.contains("did you mean sysmon?"), "{said}");
+    }
+}

@@ -1,0 +1,340 @@
+//! Reads the tables of the mapper from TOML: those that are built in, and a site's own.
+
+use super::draft::EventKind;
+use super::event::{ClockClass, SourceKind};
+use super::map::{FIELDS, Field, From, Getter, Mapping, Rule, Taken, Test, Wanted};
+use super::pointer::Pointer;
+use crate::strict::{Fault, Findings, Keys, Source, closest, shown};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Formats of one file at most.
+const MAX_FORMATS: usize = 64;
+/// Rules of one format at most.
+const MAX_RULES: usize = 64;
+
+/// Reads every `[[endpoint_format]]` of a text. `built_in` allows a product as the source.
+pub fn load(file: &str, text: &str, built_in: bool) -> Result<Vec<Mapping>, Vec<Fault>> {
+    let mut source = Source::new(file, text);
+    let mut formats = Vec::new();
+    if let Some(table) = source.document() {
+        let mut keys = Keys::new(&table, "the file", 1);
+        for (table, line) in tables(&mut source, keys.take("endpoint_format"), "endpoint_format", MAX_FORMATS)
+        {
+            let keys = Keys::new(table, "[[endpoint_format]]", line);
+            formats.extend(format(&mut source, keys, built_in));
+        }
+        keys.finish(&mut source);
+        if formats.is_empty() && source.findings.faults.is_empty() {
+            source.fault(Some(1), "describes no format", "begin one with [[endpoint_format]]");
+        }
+    }
+    let Findings { faults, .. } = source.findings;
+    if faults.is_empty() { Ok(formats) } else { Err(faults) }
+}
+
+type Value<'k, 't> = &'k Spanned<DeValue<'t>>;
+
+/// The tables of an array of tables.
+fn tables<'k, 't>(
+    source: &mut Source<'_>,
+    value: Option<Value<'k, 't>>,
+    name: &str,
+    max: usize,
+) -> Vec<(&'k DeTable<'t>, usize)> {
+    let Some(value) = value else { return Vec::new() };
+    let line = source.line(value.span().start);
+    let items = value.get_ref().as_array().map(|items| items.iter().collect::<Vec<_>>()).unwrap_or_default();
+    let tables: Vec<_> = items
+        .iter()
+        .filter_map(|item| Some((item.get_ref().as_table()?, source.line(item.span().start))))
+        .collect();
+    if tables.len() != items.len() || tables.is_empty() || tables.len() > max {
+        let what = format!("{name} is no list of 1 to {max} tables");
+        source.fault(Some(line), what, format!("write [[{name}]] before each"));
+        return Vec::new();
+    }
+    tables
+}
+
+fn format(source: &mut Source<'_>, mut keys: Keys<'_, '_>, built_in: bool) -> Option<Mapping> {
+    let name = keys.needed(source, "name", "\"my-edr\"");
+    let about = keys.text(source, "about").map(|about| about.text).unwrap_or_default();
+    let recognise = tests(source, &mut keys, "recognise");
+    let kind = keys.text(source, "source").and_then(|kind| source_kind(source, &kind, built_in));
+    let mut common = Vec::new();
+    if let Some(value) = keys.take("fields") {
+        let line = source.line(value.span().start);
+        match value.get_ref().as_table() {
+            Some(table) => {
+                let mut keys = Keys::new(table, "[endpoint_format.fields]", line);
+                common = fields(source, &mut keys);
+                keys.finish(source);
+            }
+            None => source.fault(Some(line), "fields is no table", "write [endpoint_format.fields]"),
+        }
+    }
+    let mut rules = Vec::new();
+    for (table, line) in tables(source, keys.take("event"), "endpoint_format.event", MAX_RULES) {
+        let keys = Keys::new(table, "[[endpoint_format.event]]", line);
+        rules.extend(rule(source, keys, &common, built_in));
+    }
+    let line = keys.line;
+    keys.finish(source);
+    let name = name?;
+    let plain = name.text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !plain {
+        let what = format!("name \"{}\" is no plain word", shown(&name.text));
+        source.fault(Some(name.line), what, "use a-z, 0-9 and -");
+    }
+    if recognise.is_empty() {
+        let what = format!("{} says not by what it is recognised", name.text);
+        source.fault(Some(line), what, "add recognise = [\"/a_key_of_its_own\"]");
+    }
+    if rules.is_empty() {
+        source.fault(Some(line), format!("{} has no event", name.text), "add [[endpoint_format.event]]");
+    }
+    Some(Mapping { name: name.text, about, source: kind.unwrap_or(SourceKind::Site), recognise, rules })
+}
+
+fn source_kind(source: &mut Source<'_>, name: &crate::strict::Text, built_in: bool) -> Option<SourceKind> {
+    let kind = SourceKind::ALL.into_iter().find(|kind| kind.as_str() == name.text);
+    if kind.is_none() || !built_in {
+        let what = format!("source \"{}\" is none that a site can name", shown(&name.text));
+        source.fault(
+            Some(name.line),
+            what,
+            "take the line out: the source of a described format is \"site\"",
+        );
+        return None;
+    }
+    kind
+}
+
+fn rule(
+    source: &mut Source<'_>,
+    mut keys: Keys<'_, '_>,
+    common: &[(Field, Vec<Getter>)],
+    built_in: bool,
+) -> Option<Rule> {
+    let kind = one_of(source, &mut keys, "kind", &KINDS);
+    if kind.is_none() && !keys.has("kind") {
+        let what = format!("{} has no kind", keys.what());
+        source.fault(Some(keys.line), what, "add kind = \"connect\"");
+    }
+    let clock = one_of(source, &mut keys, "clock", &CLOCKS).unwrap_or(ClockClass::Host);
+    let when = tests(source, &mut keys, "when");
+    let each = keys.text(source, "each").and_then(|text| match Pointer::parse(&text.text) {
+        Ok(pointer) => Some(pointer),
+        Err(what) => {
+            source.fault(
+                Some(text.line),
+                format!("each: {what}"),
+                "write a pointer, for example \"/snapshot\"",
+            );
+            None
+        }
+    });
+    let from = keys.text(source, "source_kind").and_then(|kind| source_kind(source, &kind, built_in));
+    let own = fields(source, &mut keys);
+    keys.finish(source);
+    let mut all: Vec<_> =
+        common.iter().filter(|(field, _)| own.iter().all(|(other, _)| other != field)).cloned().collect();
+    all.extend(own);
+    Some(Rule { kind: kind?, when, each, clock, source: from, fields: all })
+}
+
+const KINDS: [(&str, EventKind); 5] = [
+    ("process", EventKind::Process),
+    ("connect", EventKind::Connect),
+    ("file", EventKind::File),
+    ("dns", EventKind::Dns),
+    ("address", EventKind::Address),
+];
+
+const CLOCKS: [(&str, ClockClass); 4] = [
+    ("host", ClockClass::Host),
+    ("network", ClockClass::Network),
+    ("header", ClockClass::Header),
+    ("cloud", ClockClass::Cloud),
+];
+
+fn one_of<T: Copy>(
+    source: &mut Source<'_>,
+    keys: &mut Keys<'_, '_>,
+    key: &'static str,
+    words: &[(&'static str, T)],
+) -> Option<T> {
+    let text = keys.text(source, key)?;
+    let found = words.iter().find(|(word, _)| *word == text.text).map(|(_, value)| *value);
+    if found.is_none() {
+        let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let what = format!("{key} \"{}\" is unknown", shown(&text.text));
+        source.fault(Some(text.line), what, format!("write one of {}", list.join(", ")));
+    }
+    found
+}
+
+/// Conditions: `/a` there, `!/a` not there, `/a=x|y` one of these, `/a=x*` and `/a=*x` beginning and end, `/a!=x`.
+fn tests(source: &mut Source<'_>, keys: &mut Keys<'_, '_>, key: &'static str) -> Vec<Test> {
+    let list = keys.list(source, key, 32);
+    list.into_iter()
+        .filter_map(|text| match test(&text.text) {
+            Ok(test) => Some(test),
+            Err(what) => {
+                let cure = "write \"/key\", \"!/key\", \"/key=word|word\" or \"/key!=word\"";
+                source.fault(Some(text.line), format!("{key}: {what}"), cure);
+                None
+            }
+        })
+        .collect()
+}
+
+fn test(text: &str) -> Result<Test, String> {
+    let (absent, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+    // A `=` inside `*[key=value]` belongs to the pointer.
+    let from = text.rfind(']').map_or(0, |at| at + 1);
+    let (pointer, words) = match text.get(from..).and_then(|rest| rest.find('=')) {
+        Some(at) => (text.get(..from + at).unwrap_or(""), text.get(from + at + 1..)),
+        None => (text, None),
+    };
+    let (pointer, unlike) = pointer.strip_suffix('!').map_or((pointer, false), |rest| (rest, true));
+    let any_of = words.map(|words| words.split('|').map(wanted).collect()).unwrap_or_default();
+    let (pointer, of_element) = pointed(pointer)?;
+    Ok(Test { pointer, of_element, any_of, not: absent || unlike })
+}
+
+fn wanted(word: &str) -> Wanted {
+    match (word.strip_prefix('*'), word.strip_suffix('*')) {
+        (Some(end), _) => Wanted::Ends(end.into()),
+        (None, Some(start)) => Wanted::Begins(start.into()),
+        (None, None) => Wanted::Is(word.into()),
+    }
+}
+
+/// A pointer, and whether it is of the element: those begin with `./`.
+fn pointed(text: &str) -> Result<(Pointer, bool), String> {
+    match text.strip_prefix('.') {
+        Some(rest) => Ok((Pointer::parse(rest)?, true)),
+        None => Ok((Pointer::parse(text)?, false)),
+    }
+}
+
+fn fields(source: &mut Source<'_>, keys: &mut Keys<'_, '_>) -> Vec<(Field, Vec<Getter>)> {
+    let mut all = Vec::new();
+    for (name, field, _) in FIELDS {
+        if let Some(value) = keys.take(name) {
+            let getters = getters(source, name, value);
+            if !getters.is_empty() {
+                all.push((*field, getters));
+            }
+        }
+    }
+    all
+}
+
+/// `"/a"`, `["/a", "/b"]`, `{ from = …, map = { … }, take = "…" }`, `{ join = […] }`, `{ value = "…" }`.
+fn getters(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<Getter> {
+    let line = source.line(value.span().start);
+    match value.get_ref() {
+        DeValue::String(text) => pointer_getter(source, name, line, text).into_iter().collect(),
+        DeValue::Array(items) => items.iter().flat_map(|item| getters(source, name, item)).collect(),
+        DeValue::Table(table) => table_getters(source, name, line, table),
+        _ => {
+            let what = format!("{name} is neither a pointer nor a list of them");
+            source.fault(Some(line), what, format!("write {name} = \"/key\""));
+            Vec::new()
+        }
+    }
+}
+
+fn pointer_getter(source: &mut Source<'_>, name: &str, line: usize, text: &str) -> Option<Getter> {
+    match pointed(text) {
+        Ok((pointer, of_element)) => {
+            Some(Getter { from: From::Pointer(pointer, of_element), map: Vec::new(), taken: Taken::Whole })
+        }
+        Err(what) => {
+            source.fault(
+                Some(line),
+                format!("{name}: {}", shown(&what)),
+                "write a pointer such as \"/process/pid\"",
+            );
+            None
+        }
+    }
+}
+
+const TAKES: [(&str, Taken); 4] = [
+    ("host_of_url", Taken::Host),
+    ("base64", Taken::Base64),
+    ("before_colon", Taken::BeforeColon),
+    ("after_scheme", Taken::AfterScheme),
+];
+
+fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTable<'_>) -> Vec<Getter> {
+    let mut keys = Keys::new(table, name, line);
+    let from = keys.take("from").map(|value| getters(source, name, value));
+    let value = keys.text(source, "value");
+    let join: Vec<_> = keys
+        .list(source, "join", 16)
+        .iter()
+        .filter_map(|text| pointer_getter(source, name, text.line, &text.text))
+        .filter_map(|getter| match getter.from {
+            From::Pointer(pointer, of_element) => Some((pointer, of_element)),
+            _ => None,
+        })
+        .collect();
+    let taken = one_of(source, &mut keys, "take", &TAKES).unwrap_or(Taken::Whole);
+    let map = keys.take("map").map(|value| words(source, name, value)).unwrap_or_default();
+    let mut all = from.unwrap_or_default();
+    if !join.is_empty() {
+        all.push(Getter { from: From::Join(join), map: Vec::new(), taken: Taken::Whole });
+    }
+    for getter in &mut all {
+        getter.taken = taken;
+        getter.map.clone_from(&map);
+    }
+    all.extend(value.map(|text| Getter {
+        from: From::Value(text.text.into()),
+        map: Vec::new(),
+        taken: Taken::Whole,
+    }));
+    if all.is_empty() && source.findings.faults.is_empty() {
+        let what = format!("{name} has neither from, join nor value");
+        source.fault(Some(line), what, "add from = \"/key\"");
+    }
+    keys.finish(source);
+    all
+}
+
+fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<str>, Box<str>)> {
+    let line = source.line(value.span().start);
+    let Some(table) = value.get_ref().as_table() else {
+        source.fault(
+            Some(line),
+            format!("map of {name} is no table"),
+            "write map = { \"word\" = \"meaning\" }",
+        );
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (word, meaning) in table {
+        match meaning.get_ref().as_str() {
+            Some(meaning) => all.push((Box::from(&**word.get_ref()), Box::from(meaning))),
+            None => {
+                let line = source.line(word.span().start);
+                let what =
+                    format!("map of {name}: the meaning of \"{}\" is no string", shown(word.get_ref()));
+                source.fault(Some(line), what, "put it in quotes");
+            }
+        }
+    }
+    // `*` is for all others: last.
+    all.sort_by_key(|(word, _)| &**word == "*");
+    all
+}
+
+/// The name nearest to one that is unknown.
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    closest(name, names)
+}

@@ -1,0 +1,157 @@
+//! The detector's thread: hears the workers in the order of time, judges, and hands records on.
+
+use super::merge::Merge;
+use super::pending::Pending;
+use super::{BEAT, Counts, Message, WARN_EVERY};
+use crate::capture::live::Notice;
+use crate::counters::{FrontCounters, Stats};
+use crate::detect::Detector;
+use crate::output::Record;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// See the module.
+pub(super) struct Ear {
+    pub(super) workers: usize,
+    pub(super) stats_every: Duration,
+    pub(super) pending: Pending,
+    pub(super) show: Sender<Notice>,
+    /// How long the writer is waited for at the end.
+    pub(super) last_lines: Duration,
+}
+
+impl Ear {
+    /// Hears until the workers are gone. Gives the detector, and how many records were left out.
+    pub(super) fn detect(mut self, mut detector: Detector, hear: &Receiver<Message>) -> (Detector, u64) {
+        let mut merge = Merge::new(self.workers);
+        let mut counts = vec![Counts::default(); self.workers];
+        let mut watch = Watch::default();
+        let mut told_stats = Instant::now();
+        loop {
+            let message = hear.recv_timeout(BEAT);
+            let at = Instant::now();
+            match message {
+                Ok(message) => {
+                    if let (Some(new), Some(old)) = (message.counts, counts.get_mut(message.worker)) {
+                        *old = *new;
+                    }
+                    if let Some(sums) = message.sums {
+                        self.pending.add_sums(sums);
+                    }
+                    merge.push(message.worker, message.told, message.mark, at);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while let Some(told) = merge.pop(at) {
+                detector.observe(told);
+            }
+            detector.count_late(merge.take_late());
+            if let Some(now) = merge.now() {
+                detector.idle(now);
+            }
+            self.pass_on(&mut detector, &merge);
+            if at.duration_since(told_stats) >= self.stats_every {
+                told_stats = at;
+                let stats = self.stats(&counts, &detector);
+                watch.look(&stats, at, &self.show);
+                let now = merge.now().unwrap_or_default();
+                self.pending.push(Record::Stats(Box::new(stats), now), now);
+            }
+        }
+        while let Some(told) = merge.pop_last() {
+            detector.observe(told);
+        }
+        detector.count_late(merge.take_late());
+        detector.finish(merge.now().unwrap_or_default());
+        self.pass_on(&mut detector, &merge);
+        self.pending.finish(Instant::now() + self.last_lines);
+        (detector, self.pending.left_out())
+    }
+
+    fn pass_on(&mut self, detector: &mut Detector, merge: &Merge) {
+        let now = merge.now();
+        for record in detector.take_records() {
+            self.pending.push(record, now.unwrap_or_default());
+        }
+        self.pending.pass_on(now);
+    }
+
+    fn stats(&self, counts: &[Counts], detector: &Detector) -> Stats {
+        let mut front = FrontCounters::default();
+        counts.iter().for_each(|c| front.add(&c.front));
+        let spans = counts.iter().filter_map(|c| c.span);
+        let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        Stats {
+            logs: None,
+            uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
+            front,
+            fronts: counts.iter().map(|c| c.front.clone()).collect(),
+            workers: counts.iter().map(|c| c.worker.clone()).collect(),
+            detect: detector.counters(),
+            // The writer adds what it knows.
+            lines: 0,
+            dropped: self.pending.left_out(),
+        }
+    }
+}
+
+/// Warns of losses, of each kind once a minute at most.
+#[derive(Default)]
+struct Watch {
+    kinds: [Warned; 4],
+}
+
+/// One kind of loss: when it was warned of, and what had been lost by then.
+#[derive(Clone, Copy, Default)]
+struct Warned {
+    at: Option<Instant>,
+    lost: u64,
+    of: u64,
+}
+
+impl Watch {
+    fn look(&mut self, stats: &Stats, at: Instant, show: &Sender<Notice>) {
+        let total = stats.total();
+        let kinds: [(u64, u64, fn(u64, u64) -> Notice); 4] = [
+            (stats.front.kernel_drops, stats.front.kernel_frames, Notice::Drops),
+            (total.thinned, 0, |lost, _| Notice::Behind(lost)),
+            (stats.dropped, 0, |lost, _| Notice::LogsBehind(lost)),
+            (total.evicted, total.opened, Notice::TableFull),
+        ];
+        for (warned, (lost, of, notice)) in self.kinds.iter_mut().zip(kinds) {
+            let quiet = warned.at.is_some_and(|then| at.duration_since(then) < WARN_EVERY);
+            if lost > warned.lost && !quiet {
+                let _ = show.try_send(notice(lost - warned.lost, of.saturating_sub(warned.of)));
+                *warned = Warned { at: Some(at), lost, of };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::WorkerCounters;
+    use crossbeam_channel::unbounded;
+
+    #[test]
+    fn each_loss_is_warned_of_once_a_minute_with_all_that_was_lost_since() {
+        let (show, shown) = unbounded();
+        let mut watch = Watch::default();
+        let start = Instant::now();
+        for second in 0..=120u64 {
+            let front = FrontCounters {
+                kernel_drops: second,
+                kernel_frames: second * 10,
+                ..FrontCounters::default()
+            };
+            let worker =
+                WorkerCounters { evicted: u64::from(second > 0), opened: 7, ..WorkerCounters::default() };
+            let stats = Stats { front, workers: vec![worker], ..Stats::default() };
+            watch.look(&stats, start + Duration::from_secs(second), &show);
+        }
+        let all: Vec<Notice> = shown.try_iter().collect();
+        assert_eq!(all, [Notice::Drops(1, 10), Notice::TableFull(1, 7), Notice::Drops(60, 600)]);
+    }
+}
