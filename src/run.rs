@@ -4,6 +4,7 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+mod endpoint;
 #[cfg(target_os = "linux")]
 pub mod live;
 mod logs;
@@ -25,6 +26,7 @@ use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
 use crate::units::{Both, Timestamp};
 use crate::worker::{Worker, WorkerConfig};
+use endpoint::{EndpointLogs, Hearing};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,12 +89,18 @@ impl Setup {
         self.config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
     }
 
+    /// The detector and the endpoint logs that it hears.
+    fn hearing(&self) -> Hearing {
+        Hearing { detector: self.detector(), logs: EndpointLogs::open(&self.config.endpoint.logs) }
+    }
+
     fn detector(&self) -> Detector {
         let c = &self.config;
         let home = c.home_net.clone();
         Detector::new(c.detect.clone(), &c.sensor, c.seed, home, Arc::clone(&self.catalogue))
             .with_site(c.facts.clone(), self.assets())
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
+            .with_endpoint(c.endpoint.join())
     }
 }
 
@@ -116,13 +124,13 @@ pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Res
 fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> End {
     let mut front = Front::default();
     let mut worker = Worker::new(setup.worker_config());
-    let mut detector = setup.detector();
+    let mut hearing = setup.hearing();
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
         let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
         front.batch(&batch, &mut sink);
         sink.hand_over();
-        hear(&mut worker, &mut detector, &mut setup.outputs);
+        hear(&mut worker, &mut hearing, &mut setup.outputs);
         let (read, of) = source.progress();
         progress(read, of);
     }
@@ -130,20 +138,20 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     front.finish(&mut sink);
     sink.hand_over();
     worker.finish(front.now(), u64::MAX);
-    hear(&mut worker, &mut detector, &mut setup.outputs);
-    detector.finish(front.now());
-    write(&mut setup.outputs, detector.take_records());
-    End::of_packets(&front, vec![worker.counters()], detector, setup.outputs)
+    hear(&mut worker, &mut hearing, &mut setup.outputs);
+    hearing.finish(front.now());
+    write(&mut setup.outputs, hearing.take_records());
+    End::of_packets(&front, vec![worker.counters()], hearing, setup.outputs)
 }
 
-fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
+fn hear(worker: &mut Worker, hearing: &mut Hearing, outputs: &mut Outputs) {
     if !worker.has_told() {
         return;
     }
     for told in worker.take_told() {
-        detector.observe(told);
+        hearing.observe(told);
     }
-    write(outputs, detector.take_records());
+    write(outputs, hearing.take_records());
 }
 
 fn write(outputs: &mut Outputs, records: Vec<Record>) {
@@ -196,7 +204,7 @@ struct End {
     span: Option<(Timestamp, Timestamp)>,
     /// When the run ends, for the last record.
     now: Timestamp,
-    detector: Detector,
+    hearing: Hearing,
     outputs: Outputs,
     /// What people should know of single lines of the input.
     remarks: Vec<String>,
@@ -208,7 +216,7 @@ impl End {
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,
-        detector: Detector,
+        hearing: Hearing,
         outputs: Outputs,
         left_out: u64,
     ) -> Self {
@@ -219,18 +227,22 @@ impl End {
         let mut front = FrontCounters::default();
         fronts.iter().for_each(|c| front.add(c));
         let stats = Stats { front, fronts, workers, dropped: left_out, ..Stats::default() };
-        Self { stats, span, now, detector, outputs, remarks: Vec::new() }
+        Self { stats, span, now, hearing, outputs, remarks: Vec::new() }
     }
 
-    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, hearing: Hearing, outputs: Outputs) -> Self {
         let stats = Stats { front: front.counters(), workers, ..Stats::default() };
         let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
-        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new() }
+        Self { stats, span: front.span(), now, hearing, outputs, remarks: Vec::new() }
     }
 
     /// Writes the last `stats`, ends the files, sums up.
     fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let Self { stats, span, now, detector, mut outputs, remarks } = self;
+        let Self { stats, span, now, hearing, mut outputs, mut remarks } = self;
+        let Hearing { detector, logs } = hearing;
+        let has_logs = logs.is_any();
+        let (broken, more, endpoint) = logs.finish(&detector);
+        remarks.extend(more);
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
@@ -248,12 +260,13 @@ impl End {
             uploads: totals.largest(UPLOAD_ROWS),
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
+            endpoint: has_logs.then_some(endpoint),
             flows_by_side: totals.flows,
             outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
             learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,
-            faults: faults.iter().map(ToString::to_string).collect(),
+            faults: faults.iter().chain(&broken).map(ToString::to_string).collect(),
             remarks,
         })
     }

@@ -14,6 +14,7 @@ mod pending;
 mod scribe;
 mod station;
 
+use super::endpoint::{EndpointLogs, Hearing};
 use super::{End, Error, Setup};
 use crate::capture::live::{self, LiveConfig, Notice};
 use crate::config::Config;
@@ -173,7 +174,8 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
     shown.try_iter().for_each(notice);
     let fronts = counts.iter().map(|c| (c.front.clone(), c.span, c.now)).collect();
     let workers = counts.into_iter().map(|c| c.worker).collect();
-    End::of_live(fronts, workers, detector, outputs, left_out).finish(&[], began)
+    let hearing = Hearing { detector, logs: EndpointLogs::default() };
+    End::of_live(fronts, workers, hearing, outputs, left_out).finish(&[], began)
 }
 
 /// The threads that write: not of the scope, since a pipe that nobody reads would hold up its end for ever.

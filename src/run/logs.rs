@@ -19,15 +19,15 @@ pub struct LogSetup {
 pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
     let began = Instant::now();
     let LogSetup { setup, echo } = setup;
-    let mut detector = setup.detector();
+    let mut hearing = setup.hearing();
     let mut outputs = setup.outputs;
     let mut history = History::open(paths, echo);
     let mut told = Vec::new();
     while history.fill(&mut told) {
         for told in told.drain(..) {
-            detector.observe(told);
+            hearing.observe(told);
         }
-        for record in detector.take_records() {
+        for record in hearing.take_records() {
             if echo || is_finding(&record) {
                 outputs.write(&record);
             }
@@ -35,13 +35,13 @@ pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Resul
         let (read, of) = history.progress();
         progress(read, of);
     }
-    detector.finish(history.now());
-    detector.take_records().iter().for_each(|record| outputs.write(record));
+    hearing.finish(history.now());
+    hearing.take_records().iter().for_each(|record| outputs.write(record));
     let tally = history.tally();
     let counters = LogCounters { lines: tally.lines, bad: tally.bad, held: history.counters() };
     let stats = Stats { logs: Some(counters), ..Stats::default() };
     let end =
-        End { stats, span: history.span(), now: history.now(), detector, outputs, remarks: tally.remarks() };
+        End { stats, span: history.span(), now: history.now(), hearing, outputs, remarks: tally.remarks() };
     end.finish(history.faults(), began)
 }
 

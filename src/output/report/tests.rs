@@ -15,6 +15,7 @@ fn summary() -> RunSummary {
     };
     let low = IncidentRecord { severity: Severity::Low, ..samples::incident() };
     RunSummary {
+        endpoint: None,
         stats: samples::stats(),
         span: Some((Timestamp::from_nanos(samples::at().nanos() - 62_000_000_000), samples::at())),
         uploads: vec![
