@@ -5,6 +5,7 @@
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
 mod endpoint;
+mod keep;
 #[cfg(target_os = "linux")]
 pub mod live;
 mod logs;
@@ -46,6 +47,8 @@ pub enum Error {
     Output(std::io::Error),
     /// An interface cannot be captured from; with what helps.
     Capture(String),
+    /// The state file cannot be used.
+    State(String),
     /// A thread died: a bug of ours.
     Thread(&'static str),
 }
@@ -54,7 +57,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(e) => write!(f, "{e}"),
-            Self::Capture(what) => f.write_str(what),
+            Self::Capture(what) | Self::State(what) => f.write_str(what),
             Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
         }
     }
@@ -89,9 +92,9 @@ impl Setup {
         self.config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
     }
 
-    /// The detector and the endpoint logs that it hears.
-    fn hearing(&self) -> Hearing {
-        Hearing { detector: self.detector(), logs: EndpointLogs::open(&self.config.endpoint.logs) }
+    /// A detector with the endpoint logs that it hears.
+    fn hearing(&self, detector: Detector) -> Hearing {
+        Hearing { detector, logs: EndpointLogs::open(&self.config.endpoint.logs) }
     }
 
     fn detector(&self) -> Detector {
@@ -115,22 +118,23 @@ pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Res
     let end = if setup.config.workers > 1 {
         shards::run(setup, source, progress)?
     } else {
-        inline(setup, source, progress)
+        inline(setup, source, progress)?
     };
     end.finish(source.faults(), began)
 }
 
 /// Everything in this thread.
-fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> End {
+fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let mut front = Front::default();
     let mut worker = Worker::new(setup.worker_config());
-    let mut hearing = setup.hearing();
+    let woken = setup.woken()?;
+    let mut detector = setup.hearing(woken);
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
         let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
         front.batch(&batch, &mut sink);
         sink.hand_over();
-        hear(&mut worker, &mut hearing, &mut setup.outputs);
+        hear(&mut worker, &mut detector, &mut setup.outputs);
         let (read, of) = source.progress();
         progress(read, of);
     }
@@ -138,20 +142,20 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     front.finish(&mut sink);
     sink.hand_over();
     worker.finish(front.now(), u64::MAX);
-    hear(&mut worker, &mut hearing, &mut setup.outputs);
-    hearing.finish(front.now());
-    write(&mut setup.outputs, hearing.take_records());
-    End::of_packets(&front, vec![worker.counters()], hearing, setup.outputs)
+    hear(&mut worker, &mut detector, &mut setup.outputs);
+    detector.finish(front.now());
+    write(&mut setup.outputs, detector.take_records());
+    Ok(End::of_packets(&front, vec![worker.counters()], detector, setup.outputs))
 }
 
-fn hear(worker: &mut Worker, hearing: &mut Hearing, outputs: &mut Outputs) {
+fn hear(worker: &mut Worker, detector: &mut Hearing, outputs: &mut Outputs) {
     if !worker.has_told() {
         return;
     }
     for told in worker.take_told() {
-        hearing.observe(told);
+        detector.observe(told);
     }
-    write(outputs, hearing.take_records());
+    write(outputs, detector.take_records());
 }
 
 fn write(outputs: &mut Outputs, records: Vec<Record>) {
@@ -204,10 +208,12 @@ struct End {
     span: Option<(Timestamp, Timestamp)>,
     /// When the run ends, for the last record.
     now: Timestamp,
-    hearing: Hearing,
+    detector: Hearing,
     outputs: Outputs,
     /// What people should know of single lines of the input.
     remarks: Vec<String>,
+    /// The state file has been left as it is to be.
+    left: bool,
 }
 
 impl End {
@@ -216,7 +222,7 @@ impl End {
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,
-        hearing: Hearing,
+        detector: Hearing,
         outputs: Outputs,
         left_out: u64,
     ) -> Self {
@@ -227,19 +233,27 @@ impl End {
         let mut front = FrontCounters::default();
         fronts.iter().for_each(|c| front.add(c));
         let stats = Stats { front, fronts, workers, dropped: left_out, ..Stats::default() };
-        Self { stats, span, now, hearing, outputs, remarks: Vec::new() }
+        Self { stats, span, now, detector, outputs, remarks: Vec::new(), left: true }
     }
 
-    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, hearing: Hearing, outputs: Outputs) -> Self {
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Hearing, outputs: Outputs) -> Self {
         let stats = Stats { front: front.counters(), workers, ..Stats::default() };
         let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
-        Self { stats, span: front.span(), now, hearing, outputs, remarks: Vec::new() }
+        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new(), left: false }
     }
 
     /// Writes the last `stats`, ends the files, sums up.
     fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let Self { stats, span, now, hearing, mut outputs, mut remarks } = self;
-        let Hearing { detector, logs } = hearing;
+        let Self { stats, span, now, mut detector, mut outputs, mut remarks, left } = self;
+        if !left && outputs.journal().is_some() {
+            let batch = keep::whole(&mut detector, now);
+            outputs.write_with(&batch, &[]);
+        }
+        if let Some(journal) = outputs.journal() {
+            journal.fetch_if_changed();
+            remarks.extend(journal.fault().map(|damage| damage.to_string()));
+        }
+        let Hearing { detector, logs } = detector;
         let has_logs = logs.is_any();
         let (broken, more, endpoint) = logs.finish(&detector);
         remarks.extend(more);

@@ -8,6 +8,7 @@ use crate::endpoint::{Common, EndpointEvent};
 use crate::incident::{Due, Incident};
 use crate::observe::{FlowId, FlowSummary, Lease};
 use crate::output::{Identity, Phase, Severity};
+use crate::state::Shelf;
 use crate::units::{Direction, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -246,8 +247,8 @@ fn says_more(old: &Attribution, new: &Attribution) -> bool {
 
 /// Sums and contributors of an incident.
 fn pair_of<'d>(
-    pairs: &'d mut Map<PairKey, Pair>,
-    cases: &'d mut Map<(u32, u32), Case>,
+    pairs: &'d mut Shelf<PairKey, Pair>,
+    cases: &'d mut Shelf<(u32, u32), Case>,
     matter: Matter,
 ) -> Option<&'d mut Pair> {
     match matter {

@@ -12,9 +12,10 @@ use crate::config::EndpointInput;
 use crate::detect::Detector;
 use crate::endpoint::{EndpointEvent, Formats, Hint, Read, Tally};
 use crate::observe::Told;
-use crate::output::{EndpointTotals, Record};
+use crate::output::EndpointTotals;
 use crate::units::{Span, Timestamp};
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 /// Logs are read so far ahead of the packets.
@@ -254,6 +255,26 @@ pub(super) struct Hearing {
     pub(super) logs: EndpointLogs,
 }
 
+impl Deref for Hearing {
+    type Target = Detector;
+
+    fn deref(&self) -> &Detector {
+        &self.detector
+    }
+}
+
+impl DerefMut for Hearing {
+    fn deref_mut(&mut self) -> &mut Detector {
+        &mut self.detector
+    }
+}
+
+impl From<Detector> for Hearing {
+    fn from(detector: Detector) -> Self {
+        Self { detector, logs: EndpointLogs::default() }
+    }
+}
+
 impl Hearing {
     pub(super) fn observe(&mut self, told: Told) {
         self.logs.advance(told.now, &mut self.detector);
@@ -263,9 +284,5 @@ impl Hearing {
     pub(super) fn finish(&mut self, now: Timestamp) {
         self.logs.advance(now, &mut self.detector);
         self.detector.finish(now);
-    }
-
-    pub(super) fn take_records(&mut self) -> Vec<Record> {
-        self.detector.take_records()
     }
 }

@@ -6,6 +6,7 @@ use super::{End, Error, Progress, Setup, write};
 use crate::capture::{Batch, Source};
 use crate::counters::WorkerCounters;
 use crate::decode::{Neighbour, Packet};
+use crate::detect::Detector;
 use crate::flow::key::{Seeds, shard};
 use crate::front::{Front, Sink};
 use crate::observe::Told;
@@ -60,11 +61,12 @@ struct Message {
 }
 
 /// Reads in this thread, works in others.
-pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
+pub(super) fn run(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let workers = setup.config.workers;
     let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
-    let hearing = setup.hearing();
+    let woken = setup.woken()?;
+    let detector = setup.hearing(woken);
     let worker_config = setup.worker_config();
     let seed = setup.config.seed;
     let outputs = setup.outputs;
@@ -78,7 +80,7 @@ pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>)
             hands.push(scope.spawn(move || work(Worker::new(worker_config), i, &take, &tell)));
         }
         drop(tell);
-        let detecting = scope.spawn(move || detect(hearing, workers, &hear, &to_writer));
+        let detecting = scope.spawn(move || detect(detector, workers, &hear, &to_writer));
         let writing = scope.spawn(move || write_all(outputs, &records));
         let mut front = Front::default();
         read(&mut front, source, &queues, seed, progress);
@@ -91,9 +93,9 @@ pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>)
         }
         let workers = hands.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();
         let workers = workers.map_err(|_| Error::Thread("worker"))?;
-        let hearing = detecting.join().map_err(|_| Error::Thread("detector"))?;
+        let detector = detecting.join().map_err(|_| Error::Thread("detector"))?;
         let outputs = writing.join().map_err(|_| Error::Thread("writer"))?;
-        Ok(End::of_packets(&front, workers, hearing, outputs))
+        Ok(End::of_packets(&front, workers, detector, outputs))
     })
 }
 
@@ -186,7 +188,7 @@ fn work(
 
 /// The detector: hears the workers in the one order.
 fn detect(
-    mut hearing: Hearing,
+    mut detector: Hearing,
     workers: usize,
     hear: &Receiver<Message>,
     to_writer: &Sender<Vec<Record>>,
@@ -198,20 +200,20 @@ fn detect(
         now = now.max(message.now);
         merge.push(message.worker, message.told, message.to);
         while let Some(told) = merge.pop() {
-            hearing.observe(told);
+            detector.observe(told);
         }
-        pass_on(&mut hearing, to_writer);
+        pass_on(&mut detector, to_writer);
     }
     while let Some(told) = merge.pop_last() {
-        hearing.observe(told);
+        detector.observe(told);
     }
-    hearing.finish(now);
-    pass_on(&mut hearing, to_writer);
-    hearing
+    detector.finish(now);
+    pass_on(&mut detector, to_writer);
+    detector
 }
 
-fn pass_on(hearing: &mut Hearing, to_writer: &Sender<Vec<Record>>) {
-    let records = hearing.take_records();
+fn pass_on(detector: &mut Detector, to_writer: &Sender<Vec<Record>>) {
+    let records = detector.take_records();
     if !records.is_empty() {
         let _ = to_writer.send(records);
     }

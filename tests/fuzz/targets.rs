@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod feeds;
 mod files;
 mod frames;
 mod logs;
@@ -55,6 +56,7 @@ pub(crate) static TARGETS: &[Target] = &[
     target("site", 4, texts::site, texts::site_seeds),
     target("hosts", 20, texts::hosts, texts::host_seeds),
     target("quantities", 20, texts::quantities, texts::quantity_seeds),
+    target("secrets", 20, feeds::secrets, feeds::secret_seeds),
     target("command-line", 2, texts::command_line, texts::command_line_seeds),
 ];
 
