@@ -12,6 +12,7 @@ mod logs;
 mod merge;
 mod shards;
 
+pub use keep::{asleep, settle};
 pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;
@@ -89,7 +90,7 @@ impl Setup {
 
     /// The asset list. That it can be read was seen when the configuration was loaded.
     fn assets(&self) -> Assets {
-        self.config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
+        assets_of(&self.config)
     }
 
     /// A detector with the endpoint logs that it hears.
@@ -105,6 +106,10 @@ impl Setup {
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
             .with_endpoint(c.endpoint.join())
     }
+}
+
+fn assets_of(config: &Config) -> Assets {
+    config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
 }
 
 /// Replays capture files.
