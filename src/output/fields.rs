@@ -182,12 +182,13 @@ pub static OURS: &[Field] = &[
     f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, those left out under load"),
     f("{,workers[].}tell.channel_max", "integer", "stats: most messages that waited for the detector at a time (live)"),
     f("logs.{lines,bad}", "integer", "stats of `egret logs`: lines used, lines that could not be used"),
-    f("logs.{flows,named,dns,leases}", "integer", "stats of `egret logs`: connections, those with a name, DNS answers, leases told"),
+    f("logs.{flows,named,dns}", "integer", "stats of `egret logs`: connections, those with a name, DNS answers told"),
     f("logs.{late,unclaimed}", "integer", "stats of `egret logs`: told after their time, or before it for want of room; names without a connection"),
     f("tell.late", "integer", "stats: tellings that came too late (live)"),
     f("detect.{pairs,pairs_evicted,incidents,alerts}", "integer", "stats: host and service pairs in memory, given up; incidents, alert records"),
     f("detect.{shared_front,hidden_dns}", "integer", "stats: flows whose name ECH hid and nothing else told; encrypted DNS flows (DoT, DoH, DoQ)"),
     f("detect.{leases,hosts_evicted}", "integer", "stats: addresses whose machine is known; given up for want of room"),
+    f("detect.blind[]", "string", "stats: what was not seen in the last hour and should have been: no_dns, one_way, no_hellos, no_home, not_learning (docs/live.md)"),
     f("output.{lines,dropped}", "integer", "stats: lines written; lost to a full disk, or left out because the writer was behind"),
 ];
 

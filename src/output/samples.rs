@@ -294,6 +294,7 @@ fn answers() -> Answers {
 
 pub(crate) fn stats() -> Stats {
     let mut stats = Stats { uptime_secs: 62, lines: 12, ..Stats::default() };
+    stats.detect.blind_now[1] = true;
     stats.front.frames = 100;
     stats.front.bytes = 98_000;
     stats.front.decoded = 90;
