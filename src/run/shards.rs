@@ -4,6 +4,7 @@
 //! the packets) and gives every worker its list of it. So the work of reading goes to whoever has time for it, and the
 //! thread that calls is the first worker.
 
+use super::endpoint::Hearing;
 use super::merge::{Mark, Merge};
 use super::{End, Error, Progress, Setup, write};
 use crate::capture::{Batch, Source};
@@ -89,7 +90,8 @@ pub(super) fn run(mut setup: Setup, source: &mut dyn Source, progress: Progress<
     let workers = setup.config.workers;
     let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
-    let detector = setup.woken()?;
+    let woken = setup.woken()?;
+    let detector = setup.hearing(woken);
     let config = setup.worker_config();
     let seed = setup.config.seed;
     let outputs = setup.outputs;
@@ -276,11 +278,11 @@ impl Deal {
 
 /// The detector: hears the workers in the one order.
 fn detect(
-    mut detector: Detector,
+    mut detector: Hearing,
     workers: usize,
     hear: &Receiver<Message>,
     to_writer: &Sender<Vec<Record>>,
-) -> Detector {
+) -> Hearing {
     let mut merge = Merge::new(workers);
     let mut now = Timestamp::MIN;
     for message in hear {
