@@ -53,7 +53,7 @@ impl Context {
         let mut turn = self.turn(packet.ordinal, cold.ordinal());
         if is_dns(cold) {
             self.dns_stream(flow, cold, packet);
-        } else if cold.starts_mut().is_none_or(|s| s.worth_asking()) {
+        } else if cold.starts_mut().is_none_or(Starts::worth_asking) {
             match first {
                 Some(outcome) => self.heard(flow, cold, outcome, packet.now, false, &mut turn),
                 None => self.ask(flow, cold, packet.now, false, &mut turn),
