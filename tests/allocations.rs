@@ -66,9 +66,10 @@ fn frame(flow: u16, down: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -
     f
 }
 
-fn push(batch: &mut Batch, bytes: &[u8]) {
+/// Adds a frame to the batch that comes `after` so many others.
+fn push(batch: &mut Batch, after: i64, bytes: &[u8]) {
     batch.slots.push(Slot {
-        at: Timestamp::new(1_700_000_000, batch.slots.len() as i64),
+        at: Timestamp::new(1_700_000_000, after + batch.slots.len() as i64),
         offset: batch.bytes.len() as u32,
         captured: bytes.len() as u32,
         wire_len: bytes.len() as u32,
@@ -89,18 +90,18 @@ fn a_packet_of_an_established_flow_asks_for_no_memory() {
     // Bytes that no parser knows, in both directions, so that the flows are past their naming.
     let (mut opening, mut warm, mut going) = (Batch::default(), Batch::default(), Batch::default());
     for flow in 0..FLOWS {
-        push(&mut opening, &frame(flow, false, 2, 99, 0, &[]));
-        push(&mut opening, &frame(flow, true, 18, 199, 100, &[]));
-        push(&mut opening, &frame(flow, false, 24, 100, 200, &[0xee; 64]));
-        push(&mut opening, &frame(flow, true, 24, 200, 164, &[0xee; 64]));
-        push(&mut opening, &frame(flow, false, 16, 164, 264, &[]));
-        push(&mut opening, &frame(flow, true, 16, 264, 164, &[]));
+        push(&mut opening, 0, &frame(flow, false, 2, 99, 0, &[]));
+        push(&mut opening, 0, &frame(flow, true, 18, 199, 100, &[]));
+        push(&mut opening, 0, &frame(flow, false, 24, 100, 200, &[0xee; 64]));
+        push(&mut opening, 0, &frame(flow, true, 24, 200, 164, &[0xee; 64]));
+        push(&mut opening, 0, &frame(flow, false, 16, 164, 264, &[]));
+        push(&mut opening, 0, &frame(flow, true, 16, 264, 164, &[]));
     }
     for turn in 0..20 {
-        let batch = if turn == 0 { &mut warm } else { &mut going };
+        let (batch, after) = if turn == 0 { (&mut warm, 100_000) } else { (&mut going, 200_000) };
         for flow in 0..FLOWS {
-            push(batch, &frame(flow, false, 24, 164 + turn * 8, 264 + turn * 8, &[0xee; 8]));
-            push(batch, &frame(flow, true, 24, 264 + turn * 8, 172 + turn * 8, &[0xee; 8]));
+            push(batch, after, &frame(flow, false, 24, 164 + turn * 8, 264 + turn * 8, &[0xee; 8]));
+            push(batch, after, &frame(flow, true, 24, 264 + turn * 8, 172 + turn * 8, &[0xee; 8]));
         }
     }
     let mut worker = Worker::new(WorkerConfig { flows: 4_096, ..WorkerConfig::default() });
