@@ -7,12 +7,28 @@ use super::upload_volume;
 use crate::output::{Evidence, Severity};
 use crate::signatures::{Allow, Standing, Who};
 use crate::units::{Bytes, Timestamp};
+use std::net::IpAddr;
 
 impl Detector {
     /// The allow-list entry that covers this host and service now.
     fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
-        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
-        self.namer.catalogue().site().allowance(known.service, &who, now)
+        self.allowance_of(known, key.host, now)
+    }
+
+    /// The entry for a host by its address, its name, or a group that it is in.
+    fn allowance_of(&self, known: &Known, host: IpAddr, now: Timestamp) -> Option<&Allow> {
+        let site = self.namer.catalogue().site();
+        // Most sites have few entries, most services none: names are looked for only where they may matter.
+        if site.allow_list().iter().all(|allow| allow.service != known.service) {
+            return None;
+        }
+        let roster = &self.base.roster;
+        let machine = self.memory.hosts.machine(host, now).and_then(|(_, name)| name);
+        let name = roster.asset(host).map(|asset| &*asset.name).or(machine);
+        let in_force = roster.facts().host_groups.iter().filter(|(_, hosts)| hosts.contains(host, name));
+        let groups: Vec<&str> = in_force.map(|(group, _)| group.as_str()).collect();
+        let who = Who { address: Some(host), name, groups: &groups, process: None };
+        site.allowance(known.service, &who, now)
     }
 
     /// What the site said of this tenant, where that has a cap.
@@ -22,10 +38,8 @@ impl Detector {
     }
 
     /// The same for a host whose destination was found by other means.
-    pub(super) fn allowed(&self, known: &Known, host: std::net::IpAddr, now: Timestamp) -> Option<u64> {
-        let who = Who { address: Some(host), name: None, groups: &[], process: None };
-        let allow = self.namer.catalogue().site().allowance(known.service, &who, now)?;
-        Some(allow.budget.bytes.0)
+    pub(super) fn allowed(&self, known: &Known, host: IpAddr, now: Timestamp) -> Option<u64> {
+        Some(self.allowance_of(known, host, now)?.budget.bytes.0)
     }
 
     /// The budget of the allow-list entry in force. Within it an incident stays in the log, as low: what is allowed is

@@ -27,6 +27,9 @@ pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Resul
     let began = Instant::now();
     let LogSetup { mut setup, echo, stop } = setup;
     let mut detector = setup.woken_bare()?;
+    if !echo {
+        detector.only_findings();
+    }
     let every = Duration::from_nanos(setup.config.checkpoint_every.nanos().unsigned_abs());
     let mut outputs = setup.outputs;
     let earlier = outputs.journal().map(|journal| Earlier::read(journal.store())).transpose()?;
