@@ -52,7 +52,7 @@ impl Detector {
             pair.known = Some(Arc::clone(&known));
             self.open.push(key);
             self.counters.incidents += 1;
-            Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
+            Some(Due { phase: Phase::Open, alert: true })
         };
         if let Some(due) = due {
             self.write_incident(key, &known, threshold, severity, due, now);
@@ -131,22 +131,22 @@ impl Detector {
         let incident = incident.clone();
         let mut record = self.record(key, known, threshold, due, seq, &incident, now);
         record.evidence.extend(self.silenced(&record.identity, record.up_bytes_24h, now, true));
-        self.answer(&mut record, None, false);
+        self.answer(&mut record, None);
         self.totals.note_incident(&record);
-        self.counters.alerts += u64::from(due.alert);
+        self.counters.alerts += u64::from(due.alert && record.severity > Severity::Low);
         self.records.push(Record::Incident(Box::new(record)));
     }
 
     /// Answers the analyst's questions.
-    pub(super) fn answer(&self, record: &mut IncidentRecord, values: Option<&Values>, learned: bool) {
+    pub(super) fn answer(&self, record: &mut IncidentRecord, learned: Option<((u32, u32), &Values)>) {
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
         let level = category.map_or(level.storage, |c| level.level(c)).0;
         let asked = answers::Asked {
             record,
             roster: &self.base.roster,
-            values,
-            learned,
+            values: learned.map(|(_, values)| values),
+            typical: learned.and_then(|(key, _)| self.base.learner.typical(key.0, key.1)),
             changed: self.changed_lately(record.at),
         };
         let said = answers::answers(&asked);

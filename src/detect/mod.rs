@@ -10,6 +10,7 @@ mod attacks;
 mod baseline;
 mod cases;
 pub mod dns;
+mod groups;
 pub mod home;
 pub mod hosts;
 pub mod identity;
@@ -438,6 +439,12 @@ impl OpenFlow {
             0
         };
         self.counted = self.counted.max(counts);
+    }
+
+    /// The address at home.
+    fn home_side(&self) -> Option<IpAddr> {
+        let Sides::Out(direction) = self.sides else { return None };
+        Some(self.ends.from(direction).0)
     }
 
     fn pair_key(&self) -> Option<PairKey> {

@@ -52,16 +52,38 @@ struct Usual {
 
 fn usual(s: &Scene<'_>, to: u32) -> Usual {
     let from = to.saturating_sub(DAYS as u32);
-    let stats = s.entry.days.stats(from, to);
-    let n = stats.n as f64;
-    let (pm, ps) = s.population.usual();
-    let unit = (VOLUME_UNIT as f64).log10();
-    let own = stats.median + unit;
-    let median = if stats.n == 0 { pm } else { (n * own + OWN_PRIOR * pm) / (n + OWN_PRIOR) };
-    let variance = (n * stats.spread * stats.spread + OWN_PRIOR * ps * ps) / (n + OWN_PRIOR);
+    let typical = Typical::of(s.entry, s.population, to);
+    let n = typical.own_days as f64;
     let days = f64::from(to.saturating_sub(s.host.first_day.max(from)));
     let active = (n + ACTIVE_PRIOR * s.population.start_rate()) / (days + ACTIVE_PRIOR);
-    Usual { median, scale: variance.sqrt().clamp(0.3, 1.2), active: active.clamp(1e-5, 1.0) }
+    Usual { median: typical.median, scale: typical.spread.clamp(0.3, 1.2), active: active.clamp(1e-5, 1.0) }
+}
+
+/// What is usual on a day of use: the host's own days, and the days of all hosts where it has few.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Typical {
+    /// Median, log10 of bytes.
+    pub median: f64,
+    /// MAD as a standard deviation, in decades.
+    pub spread: f64,
+    /// Days of the host itself.
+    pub own_days: usize,
+    /// Days of all hosts.
+    pub all_days: u64,
+}
+
+impl Typical {
+    /// Of the days before `to`.
+    pub(super) fn of(entry: &Entry, population: &Population, to: u32) -> Self {
+        let stats = entry.days.stats(to.saturating_sub(DAYS as u32), to);
+        let n = stats.n as f64;
+        let (pm, ps) = population.usual();
+        let own = stats.median + (VOLUME_UNIT as f64).log10();
+        let median = if stats.n == 0 { pm } else { (n * own + OWN_PRIOR * pm) / (n + OWN_PRIOR) };
+        let variance = (n * stats.spread * stats.spread + OWN_PRIOR * ps * ps) / (n + OWN_PRIOR);
+        let all_days = population.volume.total() as u64;
+        Self { median, spread: variance.sqrt(), own_days: stats.n, all_days }
+    }
 }
 
 impl Scene<'_> {

@@ -213,6 +213,21 @@ impl Learner {
         self.entry_of.get(&(host, target)).map_or(0, |id| self.entries[*id as usize].day_bytes().0)
     }
 
+    /// What is usual between a host and a destination.
+    pub fn typical(&self, host: u32, target: u32) -> Option<evidence::Typical> {
+        let entry = &self.entries[*self.entry_of.get(&(host, target))? as usize];
+        let gateway = self.part(host).gateway;
+        let population = self.targets[target as usize].population[usize::from(gateway)]?;
+        Some(evidence::Typical::of(entry, &self.populations[population as usize], entry.day))
+    }
+
+    /// The destination is one tenant of a service, and the network has not known it for two days.
+    pub fn is_new_tenant(&self, target: u32, secs: i64) -> bool {
+        let target = &self.targets[target as usize];
+        let tenant = target.key.contains('/') && target.kind != Kind::Own && target.kind != Kind::Hook;
+        tenant && secs - target.first < 2 * 86_400 && target.first > self.first.unwrap_or(0) + 86_400
+    }
+
     /// Pairs in memory.
     pub fn len(&self) -> usize {
         self.entry_of.len()
