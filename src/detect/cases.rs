@@ -1,6 +1,7 @@
 //! Incidents of the lanes: one per host and destination, kept open for a day after the last byte.
 
 use super::groups::{chance, score_of};
+use super::home::Sides;
 use super::lanes::{self, Circumstance, Lane, Verdict};
 use super::learn::evidence::Values;
 use super::learn::kind::Kind;
@@ -12,6 +13,7 @@ use crate::observe::FlowId;
 use crate::output::{Answers, Escalation, Evidence, Host, Identity, IncidentRecord, Phase, Record, Severity};
 use crate::units::{Bytes, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Name of the analytic in records.
 const NAME: &str = "baseline";
@@ -133,11 +135,17 @@ impl Detector {
             || self.silenced(&open.best_identity(), out, now, false).is_some()
     }
 
-    /// A machine of the asset list goes by its first address there, over whichever of them it sent.
-    fn of_machine(&self, mut identity: Identity) -> Identity {
+    /// Names for an incident. A machine of the asset list goes by its first address there, over whichever of them it
+    /// sent; of a pull inside the network it is the machine that gives.
+    fn of_machine(&self, open: &OpenFlow) -> Identity {
+        let mut identity = open.best_identity();
+        if open.sides == Sides::Inside {
+            identity.host = Some(Arc::new(Host { ip: open.ends.responder, mac: None, name: None }));
+            identity.name = Some(open.ends.originator.to_string().into());
+        }
         let main = identity.host.as_ref().and_then(|h| Some((h, self.base.roster.asset(h.ip)?.address?)));
         if let Some((host, ip)) = main.filter(|(host, ip)| host.ip != *ip) {
-            identity.host = Some(std::sync::Arc::new(Host { ip, ..(**host).clone() }));
+            identity.host = Some(Arc::new(Host { ip, ..(**host).clone() }));
         }
         identity
     }
@@ -149,9 +157,16 @@ impl Detector {
         }
         let Some(open) = self.flows.get(&flow) else { return };
         let calm = self.is_calmed(key, open, &found, now);
-        let group = self.group(key, Some(open), now);
-        let identity = self.of_machine(open.best_identity());
+        let mut group = self.group(key, Some(open), now);
+        let identity = self.of_machine(open);
         let (ends, path) = (open.ends, open.path);
+        if !self.base.cases.get(&key).is_some_and(|c| c.pair.incident.is_some())
+            && group.incident.is_none()
+            && let Some(taken) = self.take_over(flow)
+        {
+            group.incident = Some((taken.id, taken.opened));
+            (group.severity, group.seq) = (Some(taken.severity), taken.seq);
+        }
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let own = found.score();
         let score = group.joined(own.max(case.score()));
@@ -166,7 +181,7 @@ impl Detector {
             let (id, opened) =
                 group.incident.clone().unwrap_or_else(|| (incident::id(&self.sensor, now, &facts), now));
             let mut incident = Incident::open(id, now, Severity::Low, up, flow, ends, path, identity);
-            incident.opened = opened;
+            (incident.opened, incident.seq) = (opened, group.seq);
             case.pair.incident = Some(Box::new(incident));
             case.best = Some(Best { found: found.clone(), score: own, written: f64::MIN });
             self.base.open.push(key);

@@ -32,7 +32,7 @@ pub(super) struct Group {
 
 impl Group {
     /// The score of the whole incident: each part is a chance of its own that something is wrong (noisy-or).
-    pub fn joined(&self, own: f64) -> f64 {
+    pub(super) fn joined(&self, own: f64) -> f64 {
         if self.others.is_empty() { own } else { score_of((1.0 - chance(own)) * self.innocent) }
     }
 }

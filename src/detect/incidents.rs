@@ -17,6 +17,9 @@ const CHECK_EVERY: Span = Span::from_secs(60);
 impl Detector {
     /// A pair has grown by bytes of `flow`.
     pub(super) fn judge(&mut self, key: PairKey, flow: FlowId, now: Timestamp) {
+        if self.case_speaks(key, flow, now) {
+            return;
+        }
         let Some(open) = self.flows.get(&flow) else { return };
         let Some(known) = open.known.clone() else { return };
         let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) else {
@@ -57,6 +60,24 @@ impl Detector {
         if let Some(due) = due {
             self.write_incident(key, &known, threshold, severity, due, now);
         }
+    }
+
+    /// A rule has an incident of this upload already, or of others of the host and destination: volume has no word of
+    /// its own beside it.
+    fn case_speaks(&mut self, key: PairKey, flow: FlowId, now: Timestamp) -> bool {
+        if self.pairs.get(&key).is_some_and(|p| p.incident.is_some()) {
+            return false;
+        }
+        let place = self.place(flow, now.secs());
+        place.and_then(|p| self.base.cases.get(&p)).is_some_and(|c| c.pair.incident.is_some())
+    }
+
+    /// A rule speaks of an upload that volume has an incident of: that incident is the rule's from now on.
+    pub(super) fn take_over(&mut self, flow: FlowId) -> Option<Box<Incident>> {
+        let key = self.flows.get(&flow)?.pair?;
+        let incident = self.pairs.get_mut(&key)?.incident.take()?;
+        self.open.retain(|k| *k != key);
+        Some(incident)
     }
 
     /// Closes incidents whose hosts have been quiet.

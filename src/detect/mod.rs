@@ -18,6 +18,8 @@ mod incidents;
 mod keep;
 pub mod lanes;
 pub mod learn;
+#[cfg(test)]
+mod midflow;
 mod naming;
 pub mod pair;
 mod policy;

@@ -29,6 +29,12 @@ pub struct Sight<'s> {
     pub own_count: u32,
     /// Days before today on which the host used the destination.
     pub days_used: u32,
+    /// Days of the seven before today on which it took 3 MB or more.
+    pub week: u32,
+    /// Bytes of the largest day before.
+    pub largest: u64,
+    /// Days on which the host sent anything.
+    pub host_days: u32,
     /// The sensor knows the host long enough to say "never before".
     pub settled: bool,
     /// Hosts that ever used the destination, and those that began within two days.
@@ -89,6 +95,7 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("periodic_upload", "small", None, 15_672_006, "uploads in a steady rhythm", periodic),
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
+    rule("new_habit", "slow", None, 15_672_011, "daily upload to a service new to the host", new_habit),
     rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
 ];
@@ -111,7 +118,13 @@ const TRAINED_LEVEL: f64 = 500_000_000.0;
 /// Posts of a day that are no snippets any more.
 const POSTS: u32 = 6;
 /// And so many bytes.
-const POSTS_LEVEL: u64 = 4_000;
+const POSTS_LEVEL: u64 = 1_000;
+/// Days of a week that make a habit.
+const HABIT_DAYS: u32 = 6;
+/// Less than this on a day is no collection.
+const HABIT_LEVEL: u64 = 20_000_000;
+/// More than this speaks for itself.
+const HABIT_MOST: u64 = 300_000_000;
 /// A part of a split collection.
 const SPREAD_LEVEL: u64 = 10_000_000;
 /// Staged uploads below this are not told from daily work.
@@ -261,6 +274,26 @@ fn trained_up(s: &Sight<'_>) -> Option<Finding> {
     found(0.3, Severity::Medium, TRAINED_LEVEL as u64, text)
 }
 
+/// A service that the host did not use takes some every day: each day is unremarkable, the week is not.
+fn new_habit(s: &Sight<'_>) -> Option<Finding> {
+    let wanted = is_storage(s.kind) || matches!(s.kind, Kind::Object | Kind::Unknown | Kind::Nameless);
+    let daily = s.week >= HABIT_DAYS && s.days_used <= HABIT_DAYS + 3;
+    let sized = (HABIT_LEVEL..=HABIT_MOST).contains(&s.day.0) && s.largest <= HABIT_MOST;
+    if !wanted || s.part.gateway || !daily || !sized || s.host_days < 2 * s.days_used {
+        return None;
+    }
+    found(
+        0.4,
+        Severity::Medium,
+        HABIT_LEVEL,
+        format!(
+            "uploads on {} of the last 8 days, {} today, to a service that the host did not use before",
+            s.week + 1,
+            Bytes(s.day.0)
+        ),
+    )
+}
+
 /// Low by design: it sees what the catalogue does not, and what the destination explains.
 fn host_total(s: &Sight<'_>) -> Option<Finding> {
     let (today, before) = s.host_total;
@@ -289,3 +322,6 @@ pub fn look(s: &Sight<'_>, learned: bool) -> Vec<(&'static Analytic, Finding)> {
     list.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then(a.0.signature_id.cmp(&b.0.signature_id)));
     list
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,8 @@ const MAX_ENTRIES: usize = 1 << 22;
 const LOOKED_AT: usize = 64;
 /// The name of all names beyond what is remembered.
 const MANY: &str = "~many";
+/// Bytes (log10) from which a day counts as one of upload: 3 MB.
+const HABITUAL: f64 = 6.477;
 /// Active days of a host after which "never before" means something.
 const SETTLED: u32 = 8;
 /// A host tells something of its habits from this many services on.
@@ -173,6 +175,8 @@ impl Learner {
         let largest = h.days.stats(from, entry.day);
         let own_count = 10f64.powf(entry.counts.stats(from, entry.day).max) - 1.0;
         let (recent, _) = t.beginners.recent(secs, host, f64::MAX);
+        let own = entry.days.stats(from, entry.day);
+        let busy = |d: &u32| entry.days.get(*d).is_some_and(|log| log + unit >= HABITUAL);
         let before = if largest.n == 0 { 0.0 } else { 10f64.powf(largest.max + unit) };
         Some(Sight {
             config,
@@ -182,7 +186,10 @@ impl Learner {
             pushed: entry.push_bytes().0,
             count: entry.day_count(),
             own_count: own_count.round() as u32,
-            days_used: entry.days.stats(from, entry.day).n as u32,
+            days_used: own.n as u32,
+            week: (entry.day.saturating_sub(7)..entry.day).filter(busy).count() as u32,
+            largest: if own.n == 0 { 0 } else { 10f64.powf(own.max + unit) as u64 },
+            host_days: largest.n as u32,
             settled: largest.n as u32 >= SETTLED,
             hosts: (t.hosts, recent as u32 + 1),
             name_age: (secs - t.first) as f64 / 86_400.0,
@@ -387,7 +394,7 @@ impl Learner {
         let bytes = entry.day_bytes().0;
         let floor = target.kind.floor();
         let busy = entry.hour_count() >= 12;
-        if (bytes < floor && !busy) || bytes < 4_000 {
+        if (bytes < floor && !busy) || bytes < 1_000 {
             return None;
         }
         if bytes < entry.alert_at && entry.hour_count() < entry.alert_count {
