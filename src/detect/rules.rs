@@ -45,8 +45,8 @@ pub struct Sight<'s> {
     pub others: u32,
     /// Bytes that the host fetched from inside the network in the day before.
     pub pulled: u64,
-    /// Intervals between its connections: how many, mean in seconds, spread over mean.
-    pub rhythm: (u32, f64, f64),
+    /// Intervals between its connections that were alike: how many in a row, and their mean in seconds.
+    pub rhythm: (u32, f64),
     /// How the days before grew, in units of so many bytes.
     pub growth: Growth,
     /// See there.
@@ -223,9 +223,9 @@ fn staged(s: &Sight<'_>) -> Option<Finding> {
 
 /// A clock sends, not a person.
 fn periodic(s: &Sight<'_>) -> Option<Finding> {
-    let (n, mean, spread) = s.rhythm;
+    let (n, mean) = s.rhythm;
     let wanted = matches!(s.kind, Kind::Text | Kind::Hook | Kind::Anonymous | Kind::Nameless);
-    if !wanted || n < 12 || mean < 20.0 || spread > 0.15 || s.days_used > 2 || !s.settled {
+    if !wanted || n < 12 || mean < 20.0 || s.days_used > 2 || !s.settled {
         return None;
     }
     let text = format!("{n} uploads, one every {mean:.0} s, to a destination new to the host");

@@ -55,10 +55,10 @@ impl Kept for Entry {
     const TABLE: &'static Table = &PAIR;
 
     fn shown(&self) -> Vec<Cell> {
-        [self.host, self.target, self.first_day, self.day]
+        [self.host, self.target, self.first_day(), self.day()]
             .into_iter()
             .map(|n| Cell::Int(i64::from(n)))
-            .chain([Cell::Int(self.today as i64)])
+            .chain([Cell::Int(self.today() as i64)])
             .collect()
     }
 }
@@ -165,7 +165,7 @@ impl Learner {
         for (id, entry) in self.entries.iter().enumerate() {
             let id = id as u32;
             if !free.contains(&id) {
-                self.entry_of.insert((entry.host, entry.target), id);
+                self.entry_of.insert(id, &self.entries);
             }
             if entry.touched {
                 self.touched.push(id);

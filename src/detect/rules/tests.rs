@@ -24,7 +24,7 @@ fn sight(config: &DetectConfig) -> Sight<'_> {
         name_age: 28.0,
         others: 0,
         pulled: 0,
-        rhythm: (1, 3_600.0, 2.0),
+        rhythm: (1, 3_600.0),
         host_total: (50 * MB, 100 * MB),
         growth: Growth::default(),
         unit: 64.0,
@@ -169,13 +169,13 @@ fn collected_inside_then_sent_out() {
 #[test]
 fn a_clock_sends() {
     let base = |s: &mut Sight<'_>| {
-        (s.kind, s.rhythm, s.days_used, s.week) = (Kind::Nameless, (12, 60.0, 0.05), 0, 0);
+        (s.kind, s.rhythm, s.days_used, s.week) = (Kind::Nameless, (12, 60.0), 0, 0);
     };
     assert_eq!(speak(base), ["periodic_upload"]);
     assert!(
         speak(|s| {
             base(s);
-            s.rhythm.2 = 0.5;
+            s.rhythm.0 = 11;
         })
         .is_empty()
     );
