@@ -159,6 +159,7 @@ impl Detector {
         now: Timestamp,
     ) {
         let secs = now.secs();
+        self.watch.learned();
         let Some(open) = self.flows.get_mut(&flow) else { return };
         let opened = !std::mem::replace(&mut open.began, true);
         // Inside the network nothing is summed for the flow.

@@ -1,5 +1,6 @@
 //! Incidents of the lanes: one per host and destination, kept open for a day after the last byte.
 
+use super::attribution::Matter;
 use super::groups::{chance, score_of};
 use super::home::Sides;
 use super::lanes::{self, Circumstance, Lane, Verdict};
@@ -129,7 +130,8 @@ impl Detector {
         let allowed = || {
             let known = open.inferred_known.as_ref()?;
             let host = open.best_identity().host?.ip;
-            self.allowed(known, host, now).map(|budget| out <= budget)
+            let program = self.base.cases.get(&key).and_then(|c| c.pair.sole_program());
+            self.allowed(known, host, program, now).map(|budget| out <= budget)
         };
         (found.findings.is_empty() && allowed() == Some(true))
             || self.silenced(&open.best_identity(), out, now, false).is_some()
@@ -205,7 +207,8 @@ impl Detector {
         }
     }
 
-    fn write_case(&mut self, key: (u32, u32), severity: Severity, due: Due, now: Timestamp) {
+    pub(super) fn write_case(&mut self, key: (u32, u32), severity: Severity, due: Due, now: Timestamp) {
+        self.attribute_incident(Matter::Case(key), now);
         let group = self.group(key, None, now);
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let (Some(incident), Some(best)) = (case.pair.incident.as_mut(), case.best.as_mut()) else { return };
@@ -232,7 +235,10 @@ impl Detector {
             }
             self.base.open.retain(|k| !keys.contains(k));
             for key in keys {
-                self.base.cases.remove(&key);
+                let flow = self.base.cases.remove(&key).and_then(|c| Some(c.pair.incident?.flow));
+                if let Some(flow) = flow {
+                    self.forget_matter(flow, Matter::Case(key));
+                }
             }
         }
         if self.base.cases.len() > self.config.max_pairs {
@@ -269,7 +275,7 @@ fn case_record(
     }
     let reasons: Vec<&str> =
         evidence.iter().filter(|e| e.contribution > 0.0).take(3).map(|e| e.text.as_str()).collect();
-    let host = incident.identity.host.as_ref().map_or_else(|| "a host".to_owned(), |h| h.ip.to_string());
+    let host = super::attribution::sender(&incident.identity, None);
     let text = format!(
         "{host} sent {} to {service} ({name}) in 24 h, {} came back: {}.",
         Bytes(out),

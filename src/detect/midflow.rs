@@ -53,7 +53,7 @@ fn home(host: u8) -> IpAddr {
 }
 
 /// Group `design` may send to Dropbox, 500 MB a day, until the end of February 1970.
-const ALLOW: &str = r#"
+const ALLOW: &str = r#"schema = 1
 [[allow]]
 service = "dropbox"
 groups = ["design"]

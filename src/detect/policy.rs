@@ -10,38 +10,51 @@ use crate::units::{Bytes, Timestamp};
 use std::net::IpAddr;
 
 impl Detector {
-    /// Asks the site's word on a host, known by its address, its name, and the groups it belongs to.
-    fn of_host<T>(&self, host: IpAddr, ask: impl FnOnce(&Who<'_>) -> T) -> T {
+    /// Asks the site's word on a host, known by its address, its name and the groups it belongs to, and on the program
+    /// where one alone sent it all and that is certain.
+    fn of_host<T>(&self, host: IpAddr, process: Option<&str>, ask: impl FnOnce(&Who<'_>) -> T) -> T {
         let roster = &self.base.roster;
         let leased = self.memory.hosts.machine(host, self.checked).and_then(|(_, name)| name);
         let name = roster.asset(host).map(|a| &*a.name).or(leased);
         let groups = roster.facts().host_groups.iter();
         let groups: Vec<&str> =
             groups.filter(|(_, hosts)| hosts.contains(host, name)).map(|(group, _)| group.as_str()).collect();
-        ask(&Who { address: Some(host), name, groups: &groups, process: None })
+        ask(&Who { address: Some(host), name, groups: &groups, process })
     }
 
-    /// The allow-list entry that covers this host and service now.
-    fn allowance(&self, known: &Known, host: IpAddr, now: Timestamp) -> Option<&Allow> {
+    fn program(&self, key: PairKey) -> Option<&str> {
+        self.pairs.get(&key).and_then(super::pair::Pair::sole_program)
+    }
+
+    /// The allow-list entry that covers this host, program and service now.
+    fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
         let site = self.namer.catalogue().site();
-        self.of_host(host, |who| site.allowance(known.service, who, now))
+        self.of_host(key.host, self.program(key), |who| site.allowance(known.service, who, now))
     }
 
     /// What the site said of this tenant, where that has a cap.
     fn standing(&self, known: &Known, key: PairKey) -> Option<&Standing> {
         let site = self.namer.catalogue().site();
-        self.of_host(key.host, |who| site.standing(known.service, known.class.tenant.as_deref(), who))
+        let tenant = known.class.tenant.as_deref();
+        self.of_host(key.host, self.program(key), |who| site.standing(known.service, tenant, who))
     }
 
     /// The same for a host whose destination was found by other means.
-    pub(super) fn allowed(&self, known: &Known, host: IpAddr, now: Timestamp) -> Option<u64> {
-        Some(self.allowance(known, host, now)?.budget.bytes.0)
+    pub(super) fn allowed(
+        &self,
+        known: &Known,
+        host: IpAddr,
+        process: Option<&str>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let site = self.namer.catalogue().site();
+        self.of_host(host, process, |who| site.allowance(known.service, who, now)).map(|a| a.budget.bytes.0)
     }
 
     /// The budget of the allow-list entry in force. Within it an incident stays in the log, as low: what is allowed is
     /// still counted, and still told.
     pub(super) fn budget(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<u64> {
-        self.allowance(known, key.host, now).map(|allow| allow.budget.bytes.0)
+        self.allowance(known, key, now).map(|allow| allow.budget.bytes.0)
     }
 
     /// From here on a sanction calms no more.
@@ -64,7 +77,7 @@ impl Detector {
         out: u64,
         now: Timestamp,
     ) -> Option<Evidence> {
-        let (name, value, text) = if let Some(allow) = self.allowance(known, key.host, now) {
+        let (name, value, text) = if let Some(allow) = self.allowance(known, key, now) {
             let within = out <= allow.budget.bytes.0;
             let word = if within { "within" } else { "beyond" };
             let text = format!(

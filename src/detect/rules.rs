@@ -306,7 +306,7 @@ fn host_total(s: &Sight<'_>) -> Option<Finding> {
         return None;
     }
     found(
-        -0.6,
+        -1.2,
         Severity::Low,
         0,
         format!("{} out in 24 h, at most {} on earlier days", Bytes(today), Bytes(before)),

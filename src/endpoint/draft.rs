@@ -41,6 +41,8 @@ pub struct Hint {
     pub host: Option<Arc<str>>,
     /// When it came.
     pub received: Option<Timestamp>,
+    /// When a listing that has no times of its own was made.
+    pub listed: Option<Timestamp>,
     /// Where the clock of a log without zones stands, in seconds east of UTC.
     pub zone_secs: i64,
 }
@@ -178,7 +180,11 @@ impl Draft<'_> {
         Ok(EndpointEvent::File(FileEvent {
             op: self.op.ok_or(Reason::NotUsed)?,
             path: self.file.as_deref().map(|path| desk.pool.text(path)).ok_or(Reason::NoField)?,
-            destination: self.file_to.as_deref().map(|path| desk.pool.text(path)),
+            destination: self
+                .file_to
+                .as_deref()
+                .filter(|_| self.op == Some(FileOp::Rename))
+                .map(|path| desk.pool.text(path)),
             size: self.size,
             attribute: self.attribute.as_deref().map(|name| desk.pool.text(name)),
             label: self.label.as_deref().map(|name| desk.pool.text(name)),
@@ -244,7 +250,8 @@ impl Draft<'_> {
         let path = self.path.as_deref().filter(|path| is_image(path));
         let named = self.name.as_deref().filter(|name| is_image(name));
         let name = desk.pool.base_name(path.or(named).unwrap_or(""));
-        if name.is_empty() && self.pid.is_none() && self.entity.is_none() {
+        // 0 is what products write where they do not know the process.
+        if name.is_empty() && self.pid.is_none_or(|pid| pid == 0) && self.entity.is_none() {
             return None;
         }
         let host = &common.host.id;

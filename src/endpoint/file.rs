@@ -5,6 +5,7 @@ use super::event::EndpointEvent;
 use super::format::Formats;
 use super::stream::Stream;
 use super::tally::Tally;
+use crate::units::Timestamp;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
@@ -39,7 +40,12 @@ impl<'f> Read<'f> {
     pub fn open(path: &Path, formats: &'f Formats, format: Option<&str>, hint: Hint) -> io::Result<Self> {
         let stream =
             Stream::new(formats, format).map_err(|said| io::Error::new(io::ErrorKind::InvalidInput, said))?;
-        let reader = plain(std::fs::File::open(path)?)?;
+        let file = std::fs::File::open(path)?;
+        let made = file.metadata().and_then(|meta| meta.modified()).ok();
+        let made = made.and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+        let made = made.map(|since| Timestamp::new(since.as_secs() as i64, i64::from(since.subsec_nanos())));
+        let hint = Hint { listed: hint.listed.or(made), ..hint };
+        let reader = plain(file)?;
         Ok(Self { reader, stream, hint, events: VecDeque::new(), ended: false, error: None })
     }
 
@@ -88,12 +94,33 @@ impl Iterator for Read<'_> {
 fn plain(file: std::fs::File) -> io::Result<Box<dyn io::Read + Send>> {
     let mut reader = BufReader::with_capacity(PIECE, file);
     let head = reader.fill_buf()?;
+    if head.starts_with(EVTX) {
+        return event_log(reader);
+    }
     Ok(match head {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(reader)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::with_buffer(reader)?),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Box::new(Utf16::new(reader)),
         _ => Box::new(reader),
     })
+}
+
+/// What every Windows event log file begins with.
+const EVTX: &[u8] = b"ElfFile\0";
+
+#[cfg(feature = "evtx")]
+fn event_log(reader: BufReader<std::fs::File>) -> io::Result<Box<dyn io::Read + Send>> {
+    use std::io::Seek;
+    let mut file = reader.into_inner();
+    file.rewind()?;
+    Ok(Box::new(super::evtx::Evtx::new(file)?))
+}
+
+#[cfg(not(feature = "evtx"))]
+fn event_log(_: BufReader<std::fs::File>) -> io::Result<Box<dyn io::Read + Send>> {
+    let said = "an event log file (EVTX), which this build does not read; build with --features evtx, or write it as \
+                JSON first: evtx_dump -o jsonl FILE";
+    Err(io::Error::new(io::ErrorKind::Unsupported, said))
 }
 
 /// UTF-16 with its mark, as Windows tools write text, read as UTF-8.

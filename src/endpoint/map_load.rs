@@ -2,9 +2,10 @@
 
 use super::draft::EventKind;
 use super::event::{ClockClass, SourceKind};
-use super::map::{FIELDS, Field, From, Getter, Mapping, Rule, Taken, Test, Wanted};
+use super::map::{FIELDS, Field, From, Getter, Level, Mapping, Rule, Taken, Test, Wanted};
 use super::pointer::Pointer;
-use crate::strict::{Fault, Findings, Keys, Source, closest, shown};
+use crate::strict::{Fault, Findings, Keys, MAX_FILE, Source, closest, shown};
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -31,6 +32,47 @@ pub fn load(file: &str, text: &str, built_in: bool) -> Result<Vec<Mapping>, Vec<
     }
     let Findings { faults, .. } = source.findings;
     if faults.is_empty() { Ok(formats) } else { Err(faults) }
+}
+
+/// Reads one file of a site.
+pub fn read(path: &Path) -> Result<Vec<Mapping>, Vec<Fault>> {
+    let file = path.display().to_string();
+    let fault = |what: String, cure: &str| {
+        vec![Fault { file: file.as_str().into(), line: None, what, cure: cure.to_owned() }]
+    };
+    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    if size > MAX_FILE as u64 {
+        return Err(fault("is larger than 4 MiB".to_owned(), "split it"));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| fault(format!("cannot be read: {error}"), "check the path and the rights"))?;
+    load(&file, &text, false)
+}
+
+/// The files of a list of files and folders, in the order of their names.
+pub fn files(paths: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+                found.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+                found.sort();
+                files.extend(found);
+            }
+            Err(error) => faults.push(Fault {
+                file: path.display().to_string().into(),
+                line: None,
+                what: format!("cannot be listed: {error}"),
+                cure: "check the path and the rights".to_owned(),
+            }),
+        }
+    }
+    files
 }
 
 type Value<'k, 't> = &'k Spanned<DeValue<'t>>;
@@ -124,24 +166,27 @@ fn rule(
     }
     let clock = one_of(source, &mut keys, "clock", &CLOCKS).unwrap_or(ClockClass::Host);
     let when = tests(source, &mut keys, "when");
-    let each = keys.text(source, "each").and_then(|text| match Pointer::parse(&text.text) {
-        Ok(pointer) => Some(pointer),
-        Err(what) => {
-            source.fault(
-                Some(text.line),
-                format!("each: {what}"),
-                "write a pointer, for example \"/snapshot\"",
-            );
-            None
-        }
-    });
+    let each = list_pointer(source, &mut keys, "each");
+    let inner = list_pointer(source, &mut keys, "inner");
     let from = keys.text(source, "source_kind").and_then(|kind| source_kind(source, &kind, built_in));
     let own = fields(source, &mut keys);
     keys.finish(source);
     let mut all: Vec<_> =
         common.iter().filter(|(field, _)| own.iter().all(|(other, _)| other != field)).cloned().collect();
     all.extend(own);
-    Some(Rule { kind: kind?, when, each, clock, source: from, fields: all })
+    Some(Rule { kind: kind?, when, each, inner, clock, source: from, fields: all })
+}
+
+fn list_pointer(source: &mut Source<'_>, keys: &mut Keys<'_, '_>, key: &'static str) -> Option<Pointer> {
+    let text = keys.text(source, key)?;
+    match Pointer::parse(text.text.strip_prefix('.').unwrap_or(&text.text)) {
+        Ok(pointer) => Some(pointer),
+        Err(what) => {
+            let cure = "write a pointer to a list, for example \"/snapshot\"";
+            source.fault(Some(text.line), format!("{key}: {}", shown(&what)), cure);
+            None
+        }
+    }
 }
 
 const KINDS: [(&str, EventKind); 5] = [
@@ -175,7 +220,7 @@ fn one_of<T: Copy>(
     found
 }
 
-/// Conditions: `/a` there, `!/a` not there, `/a=x|y` one of these, `/a=x*` and `/a=*x` beginning and end, `/a!=x`.
+/// Conditions: `/a` there, `/a||/b` one of them there, `!/a` not there, `/a=x|y` one of these, `/a=x*` and `/a=*x` beginning and end, `/a!=x`.
 fn tests(source: &mut Source<'_>, keys: &mut Keys<'_, '_>, key: &'static str) -> Vec<Test> {
     let list = keys.list(source, key, 32);
     list.into_iter()
@@ -199,24 +244,17 @@ fn test(text: &str) -> Result<Test, String> {
         None => (text, None),
     };
     let (pointer, unlike) = pointer.strip_suffix('!').map_or((pointer, false), |rest| (rest, true));
-    let any_of = words.map(|words| words.split('|').map(wanted).collect()).unwrap_or_default();
-    let (pointer, of_element) = pointed(pointer)?;
-    Ok(Test { pointer, of_element, any_of, not: absent || unlike })
+    let any_of = words.map(|words| words.split('|').map(Wanted::parse).collect()).unwrap_or_default();
+    let pointers = pointer.split("||").map(pointed).collect::<Result<_, _>>()?;
+    Ok(Test { pointers, any_of, not: absent || unlike })
 }
 
-fn wanted(word: &str) -> Wanted {
-    match (word.strip_prefix('*'), word.strip_suffix('*')) {
-        (Some(end), _) => Wanted::Ends(end.into()),
-        (None, Some(start)) => Wanted::Begins(start.into()),
-        (None, None) => Wanted::Is(word.into()),
-    }
-}
-
-/// A pointer, and whether it is of the element: those begin with `./`.
-fn pointed(text: &str) -> Result<(Pointer, bool), String> {
-    match text.strip_prefix('.') {
-        Some(rest) => Ok((Pointer::parse(rest)?, true)),
-        None => Ok((Pointer::parse(text)?, false)),
+/// A pointer and what it begins at.
+fn pointed(text: &str) -> Result<(Pointer, Level), String> {
+    match (text.strip_prefix(".."), text.strip_prefix('.')) {
+        (Some(rest), _) => Ok((Pointer::parse(rest)?, Level::Outer)),
+        (None, Some(rest)) => Ok((Pointer::parse(rest)?, Level::Element)),
+        (None, None) => Ok((Pointer::parse(text)?, Level::Record)),
     }
 }
 
@@ -250,8 +288,8 @@ fn getters(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<Get
 
 fn pointer_getter(source: &mut Source<'_>, name: &str, line: usize, text: &str) -> Option<Getter> {
     match pointed(text) {
-        Ok((pointer, of_element)) => {
-            Some(Getter { from: From::Pointer(pointer, of_element), map: Vec::new(), taken: Taken::Whole })
+        Ok((pointer, level)) => {
+            Some(Getter { from: From::Pointer(pointer, level), map: Vec::new(), taken: Taken::Whole })
         }
         Err(what) => {
             source.fault(
@@ -264,11 +302,14 @@ fn pointer_getter(source: &mut Source<'_>, name: &str, line: usize, text: &str) 
     }
 }
 
-const TAKES: [(&str, Taken); 4] = [
+const TAKES: [(&str, Taken); 7] = [
     ("host_of_url", Taken::Host),
     ("base64", Taken::Base64),
     ("before_colon", Taken::BeforeColon),
     ("after_scheme", Taken::AfterScheme),
+    ("before_arrow", Taken::BeforeArrow),
+    ("after_arrow", Taken::AfterArrow),
+    ("network_port", Taken::NetworkPort),
 ];
 
 fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTable<'_>) -> Vec<Getter> {
@@ -280,15 +321,16 @@ fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTab
         .iter()
         .filter_map(|text| pointer_getter(source, name, text.line, &text.text))
         .filter_map(|getter| match getter.from {
-            From::Pointer(pointer, of_element) => Some((pointer, of_element)),
+            From::Pointer(pointer, level) => Some((pointer, level)),
             _ => None,
         })
         .collect();
+    let between = keys.text(source, "between").map_or_else(|| " ".to_owned(), |text| text.text);
     let taken = one_of(source, &mut keys, "take", &TAKES).unwrap_or(Taken::Whole);
     let map = keys.take("map").map(|value| words(source, name, value)).unwrap_or_default();
     let mut all = from.unwrap_or_default();
     if !join.is_empty() {
-        all.push(Getter { from: From::Join(join), map: Vec::new(), taken: Taken::Whole });
+        all.push(Getter { from: From::Join(join, between.into()), map: Vec::new(), taken: Taken::Whole });
     }
     for getter in &mut all {
         getter.taken = taken;
@@ -307,7 +349,7 @@ fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTab
     all
 }
 
-fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<str>, Box<str>)> {
+fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Wanted, Box<str>)> {
     let line = source.line(value.span().start);
     let Some(table) = value.get_ref().as_table() else {
         source.fault(
@@ -320,7 +362,7 @@ fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<
     let mut all = Vec::new();
     for (word, meaning) in table {
         match meaning.get_ref().as_str() {
-            Some(meaning) => all.push((Box::from(&**word.get_ref()), Box::from(meaning))),
+            Some(meaning) => all.push((Wanted::parse(word.get_ref()), Box::from(meaning))),
             None => {
                 let line = source.line(word.span().start);
                 let what =
@@ -329,12 +371,89 @@ fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<
             }
         }
     }
-    // `*` is for all others: last.
-    all.sort_by_key(|(word, _)| &**word == "*");
+    // What says most comes first, `*` is for all others.
+    all.sort_by_key(|(word, _)| match word {
+        Wanted::Is(_) => 0,
+        Wanted::Begins(_) | Wanted::Ends(_) => 1,
+        Wanted::Contains(_) => 2,
+        Wanted::Any => 3,
+    });
     all
 }
 
 /// The name nearest to one that is unknown.
 pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     closest(name, names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft::{Desk, Hint, Pool};
+    use super::super::{json, tree::Tree};
+    use super::*;
+
+    const GOOD: &str = r#"
+[[endpoint_format]]
+name = "my-edr"
+recognise = ["/vendor=ACME*", "!/alert"]
+[endpoint_format.fields]
+at = "/when"
+host_name = ["/computer/fqdn", "/computer/name"]
+[[endpoint_format.event]]
+kind = "connect"
+when = ["/what=conn"]
+pid = "/proc/id"
+path = "/proc/image"
+local = "/l/a"
+local_port = "/l/p"
+remote = "/r/a"
+remote_port = "/r/p"
+transport = { value = "tcp" }
+direction = { from = "/way", map = { "1" = "out", "*" = "in" } }
+"#;
+
+    #[test]
+    fn a_site_describes_its_own_format() {
+        let mappings = load("own.toml", GOOD, false).expect("sound");
+        let text = r#"{"vendor":"ACME EDR","what":"conn","when":1709283600,"computer":{"name":"PC"},"way":1,
+            "proc":{"id":7,"image":"/bin/x"},"l":{"a":"10.1.2.3","p":5},"r":{"a":"203.0.113.9","p":443}}"#;
+        let (mut tree, mut out) = (Tree::default(), Vec::new());
+        json::parse(text, &mut tree).expect("valid");
+        let root = tree.root(text);
+        assert!(mappings[0].recognises(root));
+        let mut desk = Desk { out: &mut out, pool: &mut Pool::default(), hint: &Hint::default() };
+        mappings[0].read(root, &mut desk).expect("an event");
+        let super::super::EndpointEvent::Connect(event) = &out[0] else { panic!("{out:?}") };
+        assert_eq!((&*event.common.host.id, &*event.proc.name, event.remote_port), ("pc", "x", 443));
+        assert_eq!(event.direction, super::super::Direction::Out);
+    }
+
+    #[test]
+    fn faults_are_told_with_line_and_cure() {
+        for (bad, line, words) in [
+            (GOOD.replace("pid =", "pdi ="), Some(11), "did you mean pid?"),
+            (GOOD.replace("\"/proc/id\"", "\"proc/id\""), Some(11), "does not begin with /"),
+            (
+                GOOD.replace("kind = \"connect\"", "kind = \"conect\""),
+                Some(9),
+                "write one of process, connect",
+            ),
+            (GOOD.replace("\"my-edr\"", "\"My EDR\""), Some(3), "use a-z, 0-9 and -"),
+            (
+                GOOD.replace("name = \"my-edr\"", "name = \"my-edr\"\nsource = \"sysmon\""),
+                Some(4),
+                "take the line out",
+            ),
+            (GOOD.replace("recognise =", "#"), Some(2), "add recognise"),
+            (GOOD.replace("{ value = \"tcp\" }", "{ valeu = \"tcp\" }"), Some(17), "did you mean value?"),
+            (GOOD.replace("pid = \"/proc/id\"", "pid = 7"), Some(11), "write pid ="),
+            (String::new(), Some(1), "[[endpoint_format]]"),
+            ("[[endpoint_format]".to_owned(), Some(1), "no valid TOML"),
+        ] {
+            let faults = load("own.toml", &bad, false).expect_err("a fault");
+            let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            assert!(said.iter().any(|said| said.contains(words)), "{said:?} without {words}");
+            assert!(faults.iter().any(|fault| fault.line == line), "{said:?} not on {line:?}");
+        }
+    }
 }

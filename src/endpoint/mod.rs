@@ -7,13 +7,17 @@ pub mod decode;
 pub mod draft;
 mod envelope;
 pub mod event;
+#[cfg(feature = "evtx")]
+mod evtx;
 pub mod file;
 pub mod format;
 mod json;
+mod known;
 pub mod map;
 pub mod map_load;
 pub mod pointer;
-mod saas;
+mod rows;
+
 pub mod secrets;
 pub mod stream;
 pub mod tally;

@@ -19,6 +19,11 @@ impl Index {
         self.table.len()
     }
 
+    /// The places, in no order.
+    pub(super) fn places(&self) -> impl Iterator<Item = u32> {
+        self.table.iter().copied()
+    }
+
     fn hash(&self, host: u32, target: u32) -> u64 {
         self.seeds.hash_one(u64::from(host) << 32 | u64::from(target))
     }

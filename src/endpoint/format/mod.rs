@@ -1,6 +1,13 @@
 //! The log formats. A format is pure: from one record and what the source has shown so far to events. Adding one is a
 //! file here and a line in [`all`]; one that is vendor JSON is a TOML table and a line in [`TABLES`].
 
+mod audit;
+mod audit_text;
+mod defender;
+mod dhcp;
+mod esxi;
+mod santa_log;
+mod security;
 mod sysmon;
 mod windows;
 
@@ -10,6 +17,8 @@ use super::map::Mapping;
 use super::map_load;
 use super::tally::Reason;
 use super::tree::View;
+use crate::strict::Fault;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// A record with its notation taken off.
@@ -26,12 +35,15 @@ pub enum Record<'r> {
 pub struct State {
     /// Heading of the table that the lines are rows of.
     pub(super) heading: Option<String>,
+    /// Audit events of which a record may still come.
+    audit: audit::Waiting,
 }
 
 impl State {
     /// Puts out what waits for more.
-    pub(super) fn finish(&mut self, _: &mut Desk<'_>) {
+    pub(super) fn finish(&mut self, desk: &mut Desk<'_>) {
         self.heading = None;
+        self.audit.finish(desk);
     }
 
     /// Whether lines are rows of a table.
@@ -59,7 +71,20 @@ pub trait Format: Send + Sync {
 }
 
 /// The formats that are tables of the mapper.
-const TABLES: &[(&str, &str)] = &[("ecs.toml", include_str!("ecs.toml"))];
+const TABLES: &[(&str, &str)] = &[
+    ("tetragon.toml", include_str!("tetragon.toml")),
+    ("falco.toml", include_str!("falco.toml")),
+    ("tracee.toml", include_str!("tracee.toml")),
+    ("crowdstrike.toml", include_str!("crowdstrike.toml")),
+    ("sentinelone.toml", include_str!("sentinelone.toml")),
+    ("carbonblack.toml", include_str!("carbonblack.toml")),
+    ("santa.toml", include_str!("santa.toml")),
+    ("macos.toml", include_str!("macos.toml")),
+    ("osquery.toml", include_str!("osquery.toml")),
+    ("azure_vm.toml", include_str!("azure_vm.toml")),
+    ("zeek.toml", include_str!("zeek.toml")),
+    ("ecs.toml", include_str!("ecs.toml")),
+];
 
 /// A table of the mapper as a format.
 struct Table {
@@ -124,6 +149,36 @@ impl Formats {
         Self { list: own.chain(all()).collect() }
     }
 
+    /// The formats that a site described in files, and in every `*.toml` of folders, before the built-in ones.
+    pub fn from_paths(paths: &[PathBuf]) -> Result<Self, Vec<Fault>> {
+        let (mut mappings, mut faults) = (Vec::new(), Vec::new());
+        for path in map_load::files(paths, &mut faults) {
+            match map_load::read(&path) {
+                Ok(more) => mappings.extend(more),
+                Err(more) => faults.extend(more),
+            }
+        }
+        let formats = Self::with_site(mappings);
+        faults.extend(formats.twice());
+        if faults.is_empty() { Ok(formats) } else { Err(faults) }
+    }
+
+    /// Names that more than one format has.
+    fn twice(&self) -> Vec<Fault> {
+        let mut names: Vec<&str> = self.iter().flat_map(|format| format.names().iter().copied()).collect();
+        names.sort_unstable();
+        let pairs =
+            names.windows(2).filter(|pair| pair.first() == pair.get(1)).filter_map(|pair| pair.first());
+        pairs
+            .map(|name| Fault {
+                file: "endpoint formats".into(),
+                line: None,
+                what: format!("two formats are called {name}"),
+                cure: "give the one you describe a name of its own".to_owned(),
+            })
+            .collect()
+    }
+
     /// All of them, in the order in which they are asked.
     pub fn iter(&self) -> impl Iterator<Item = &dyn Format> {
         self.list.iter().map(|format| &**format)
@@ -149,18 +204,31 @@ impl Formats {
     }
 }
 
+/// The formats that are code and those that are tables, in the order in which they are asked: what is told by most
+/// before what many logs have.
 fn all() -> Vec<Box<dyn Format>> {
-    let mut list: Vec<Box<dyn Format>> = vec![Box::new(windows::Windows)];
-    for (file, text) in TABLES {
-        match map_load::load(file, text, true) {
-            Ok(mappings) => {
-                list.extend(mappings.into_iter().map(|mapping| Box::new(Table::new(mapping)) as _));
-            }
-            // The tests read every table; a build with a bad one does not pass them.
-            Err(faults) => debug_assert!(faults.is_empty(), "{faults:?}"),
-        }
+    let mut list: Vec<Box<dyn Format>> = vec![
+        Box::new(windows::Windows),
+        Box::new(audit::Auditd),
+        Box::new(santa_log::SantaLog),
+        Box::new(dhcp::WindowsDhcp),
+        Box::new(esxi::Esxcli),
+        Box::new(esxi::Esxi),
+    ];
+    list.extend(
+        built_in(include_str!("defender.toml")).map(|table| Box::new(defender::Defender::new(table)) as _),
+    );
+    for (_, text) in TABLES {
+        list.extend(built_in(text).map(|table| Box::new(Table::new(table)) as _));
     }
     list
+}
+
+/// The mappings of a built-in table. The tests read every one; a build with a bad one does not pass them.
+fn built_in(text: &str) -> impl Iterator<Item = Mapping> {
+    let read = map_load::load("built in", text, true);
+    debug_assert!(read.is_ok(), "{read:?}");
+    read.unwrap_or_default().into_iter()
 }
 
 #[cfg(test)]
@@ -169,7 +237,8 @@ mod tests {
 
     #[test]
     fn every_built_in_table_is_sound() {
-        for (file, text) in TABLES {
+        let defender = ("defender.toml", include_str!("defender.toml"));
+        for (file, text) in TABLES.iter().chain([&defender]) {
             let faults = map_load::load(file, text, true).err().unwrap_or_default();
             let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
             assert!(said.is_empty(), "{}", said.join("\n"));
