@@ -124,7 +124,7 @@ impl Detector {
         by_score.max(found.findings.iter().map(|f| f.1.severity).max())
     }
 
-    /// The site has allowed it, within a budget (rules stand above that), or an analyst has silenced it.
+    /// The site has allowed it, within a budget (a hypervisor is never allowed), or an analyst has silenced it.
     fn is_calmed(&self, key: (u32, u32), open: &OpenFlow, found: &Found, now: Timestamp) -> bool {
         let out = self.base.learner.day_out(key.0, key.1);
         let allowed = || {
@@ -133,7 +133,7 @@ impl Detector {
             let program = self.base.cases.get(&key).and_then(|c| c.pair.sole_program());
             self.allowed(known, host, program, now).map(|budget| out <= budget)
         };
-        (found.findings.is_empty() && allowed() == Some(true))
+        (found.findings.iter().all(|f| f.0.attack.is_none()) && allowed() == Some(true))
             || self.silenced(&open.best_identity(), out, now, false).is_some()
     }
 

@@ -128,6 +128,8 @@ impl Detector {
         home_net: Option<Nets>,
         catalogue: Arc<Catalogue>,
     ) -> Self {
+        let mut base = baseline::Baselines::default();
+        base.learner.levels = rules::levels(&config);
         Self {
             config,
             sensor: sensor.to_owned(),
@@ -143,7 +145,7 @@ impl Detector {
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
-            base: baseline::Baselines::default(),
+            base,
             attributing: None,
             kept: keep::Memo::default(),
             watch: blind::Watch::default(),

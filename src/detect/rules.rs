@@ -95,6 +95,7 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("periodic_upload", "small", None, 15_672_006, "uploads in a steady rhythm", periodic),
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
+    rule("risky_first_use", "bulk", None, 15_672_012, "first upload to a high-risk service", risky_first_use),
     rule("new_habit", "slow", None, 15_672_011, "daily upload to a service new to the host", new_habit),
     rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
@@ -111,6 +112,8 @@ const fn rule(
     Analytic { name, lane, attack, signature_id, title, look }
 }
 
+/// A first upload to a high-risk service that is more than a try.
+const RISKY_LEVEL: u64 = 50_000_000;
 /// A server that sends so much somewhere new does not do what it is there for.
 const SERVER_LEVEL: u64 = 100_000_000;
 /// So much above the first level, in all.
@@ -173,6 +176,17 @@ fn high_risk(s: &Sight<'_>) -> Option<Finding> {
         Bytes(level)
     );
     found(1.0, Severity::High, level, text)
+}
+
+/// Few hosts ever begin with a service where anybody may upload, and those that do send little.
+fn risky_first_use(s: &Sight<'_>) -> Option<Finding> {
+    let new = s.settled && s.days_used == 0;
+    if s.kind != Kind::Anonymous || !new || s.part.gateway || s.day.0 < RISKY_LEVEL {
+        return None;
+    }
+    let text =
+        format!("{} to a service where anybody may upload, and which the host never used", Bytes(s.day.0));
+    found(1.0, Severity::Medium, RISKY_LEVEL, text)
 }
 
 /// Servers have few destinations, and those from the first day.
@@ -311,6 +325,12 @@ fn host_total(s: &Sight<'_>) -> Option<Finding> {
         0,
         format!("{} out in 24 h, at most {} on earlier days", Bytes(today), Bytes(before)),
     )
+}
+
+/// Levels of bytes at which a rule may begin to speak: a look is worth it right there.
+pub fn levels(config: &DetectConfig) -> Vec<u64> {
+    let ceiling = config.exfil_volume_threshold.ceiling.0;
+    vec![config.datastore_transfer_threshold.0, RISKY_LEVEL, SERVER_LEVEL, ceiling]
 }
 
 /// What the rules found, the strongest first. `settled`: the site has been learned; before, only rules that need no past

@@ -265,10 +265,13 @@ impl Entry {
         self.newest[0] >= self.alert_at || self.hour_opened >= self.alert_count
     }
 
-    /// It has been judged: a tenth more bytes, or an eighth more connections, are worth another look.
-    pub fn judged(&mut self) {
+    /// It has been judged: a tenth more bytes, the next of `levels`, or an eighth more connections, are worth another
+    /// look.
+    pub fn judged(&mut self, levels: &[u64]) {
         let past = self.past_out();
-        self.alert_at = (past + self.newest[0]) * 1.1 - past;
+        let now = past + self.newest[0];
+        let above = levels.iter().map(|level| *level as f32).filter(|level| *level > now);
+        self.alert_at = above.fold(now * 1.1, f32::min) - past;
         self.alert_count = self.hour_opened.saturating_add(self.hour_opened / 8 + 1);
     }
 
@@ -358,7 +361,7 @@ mod tests {
             e.add(secs, 400, 0, true, 0);
             if e.is_due() {
                 looks.push(e.day_out());
-                e.judged();
+                e.judged(&[]);
             }
         }
         assert_eq!(looks[0], 1_200);

@@ -126,6 +126,8 @@ pub struct Learner {
     free: Vec<u32>,
     /// Where the search for an entry to give up goes on.
     hand: usize,
+    /// Bytes of a day at which rules begin to speak.
+    pub levels: Vec<u64>,
     /// Most entries; 0: the default.
     max_entries: usize,
     /// Entries given up.
@@ -430,7 +432,7 @@ impl Learner {
         let values = scene.values();
         let surprise = scene.surprise(&values);
         let entry = &mut self.entries[id as usize];
-        entry.judged();
+        entry.judged(&self.levels);
         if surprise > 0.0 {
             self.hosts[m.host as usize].surprised(m.target, m.secs, surprise);
         }

@@ -72,6 +72,29 @@ fn a_gibibyte_to_where_anybody_may_upload() {
 }
 
 #[test]
+fn nobody_begins_with_a_high_risk_service() {
+    let base = |s: &mut Sight<'_>| {
+        (s.kind, s.days_used, s.week) = (Kind::Anonymous, 0, 0);
+        (s.day.0, s.pushed) = (50 * MB, 50 * MB);
+    };
+    assert_eq!(speak(base), ["risky_first_use"]);
+    assert!(
+        speak(|s| {
+            base(s);
+            s.day.0 = 50 * MB - 1;
+        })
+        .is_empty()
+    );
+    assert!(
+        speak(|s| {
+            base(s);
+            s.days_used = 1;
+        })
+        .is_empty()
+    );
+}
+
+#[test]
 fn servers_begin_no_storage() {
     let base = |s: &mut Sight<'_>| {
         (s.part.server, s.days_used, s.week) = (true, 0, 0);
