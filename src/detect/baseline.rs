@@ -183,7 +183,7 @@ impl Detector {
         let findings = sight.map(|s| rules::look(&s, learned)).unwrap_or_default();
         if verdict.is_some() || !findings.is_empty() {
             let found = cases::Found { values, circumstance, verdict, findings };
-            self.found(key, flow, found, now);
+            self.found(key, flow, &found, now);
         }
     }
 

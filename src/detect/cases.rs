@@ -153,16 +153,16 @@ impl Detector {
     }
 
     /// Lanes or rules have judged.
-    pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: Found, now: Timestamp) {
-        if self.severity_of(found.score(), &found).is_none() {
+    pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: &Found, now: Timestamp) {
+        if self.severity_of(found.score(), found).is_none() {
             return;
         }
         let Some(open) = self.flows.get(&flow) else { return };
-        let calm = self.is_calmed(key, open, &found, now);
+        let calm = self.is_calmed(key, open, found, now);
         let mut group = self.group(key, Some(open), now);
         let identity = self.of_machine(open);
         let (ends, path) = (open.ends, open.path);
-        if !self.base.cases.get(&key).is_some_and(|c| c.pair.incident.is_some())
+        if self.base.cases.get(&key).is_none_or(|c| c.pair.incident.is_none())
             && group.incident.is_none()
             && let Some(taken) = self.take_over(flow)
         {
@@ -190,7 +190,7 @@ impl Detector {
             self.counters.incidents += u64::from(group.incident.is_none());
         }
         let severity =
-            if calm { Severity::Low } else { self.severity_of(score, &found).unwrap_or(Severity::Low) };
+            if calm { Severity::Low } else { self.severity_of(score, found).unwrap_or(Severity::Low) };
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let (Some(incident), Some(best)) = (case.pair.incident.as_mut(), case.best.as_ref()) else { return };
         incident.severity = incident.severity.max(group.severity.unwrap_or(Severity::Low));
