@@ -7,10 +7,12 @@ pub mod agents;
 mod answers;
 #[cfg(test)]
 mod attacks;
+mod attribution;
 mod baseline;
 pub mod blind;
 mod cases;
 pub mod dns;
+mod groups;
 pub mod home;
 pub mod hosts;
 pub mod identity;
@@ -19,6 +21,8 @@ mod keep;
 pub mod known;
 pub mod lanes;
 pub mod learn;
+#[cfg(test)]
+mod midflow;
 mod naming;
 pub mod pair;
 mod policy;
@@ -109,6 +113,8 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
+    /// Set where endpoint logs are heard.
+    attributing: Option<Box<attribution::Attributing>>,
     kept: keep::Memo,
     watch: blind::Watch,
     /// Only what is found is recorded.
@@ -124,6 +130,8 @@ impl Detector {
         home_net: Option<Nets>,
         catalogue: Arc<Catalogue>,
     ) -> Self {
+        let mut base = baseline::Baselines::default();
+        base.learner.levels = rules::levels(&config);
         Self {
             config,
             sensor: sensor.to_owned(),
@@ -139,7 +147,8 @@ impl Detector {
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
-            base: baseline::Baselines::default(),
+            base,
+            attributing: None,
             kept: keep::Memo::default(),
             watch: blind::Watch::default(),
             terse: false,
@@ -180,6 +189,7 @@ impl Detector {
             Telling::Summary(summary) => self.summary(summary, now),
             Telling::Lease(lease) => {
                 self.memory.hosts.learn(&lease);
+                self.lease_for_joiner(&lease);
                 if lease.until > lease.at && !lease.ip.is_unspecified() {
                     self.base.roster.lease(lease.ip, lease.mac);
                 }
@@ -255,10 +265,12 @@ impl Detector {
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         let moved = moved || open.client != client.originator;
+        identity.attribution = open.identity.attribution.take();
         let renamed = open.identity.name != identity.name;
         (open.ends, open.identity, open.known, open.sides, open.path) =
             (ends, identity.clone(), known, sides, path);
         open.client = client.originator;
+        self.seat(flow, false, now);
         if moved {
             self.rebook(flow, now);
         }
@@ -288,7 +300,12 @@ impl Detector {
         }
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
-        open.at = (delta.first, delta.last);
+        let met = std::mem::replace(&mut open.at, (delta.first, delta.last)).1 > Timestamp::default();
+        if !met {
+            self.seat(delta.flow, false, now);
+        }
+        self.attribute(delta.flow, now);
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         let direction = match open.sides {
             Sides::Out(direction) => direction,
             // A name that makes the responder outside may still come: its bytes must not be lost until then.
@@ -390,6 +407,7 @@ impl Detector {
         if identity.host.is_none() {
             identity.host = self.host_of(&summary.ends, open.sides, &summary.path, now);
         }
+        self.attribute_summary(&mut identity, &summary, open.sides, now);
         let pair = open.pair.and_then(|key| self.pairs.get(&key));
         let alerted = open.alerted || (open.counted > 0 && pair.is_some_and(|p| p.incident.is_some()));
         if ended {
@@ -470,6 +488,12 @@ impl OpenFlow {
             0
         };
         self.counted = self.counted.max(counts);
+    }
+
+    /// The address at home.
+    fn home_side(&self) -> Option<IpAddr> {
+        let Sides::Out(direction) = self.sides else { return None };
+        Some(self.ends.from(direction).0)
     }
 
     fn pair_key(&self) -> Option<PairKey> {

@@ -10,36 +10,52 @@ use crate::units::{Bytes, Timestamp};
 use std::net::IpAddr;
 
 impl Detector {
-    /// The allow-list entry that covers this host and service now.
-    fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
-        self.allowance_of(known, key.host, now)
+    /// Asks the site's word on a host, known by its address, its name and the groups it belongs to, and on the program
+    /// where one alone sent it all and that is certain.
+    fn of_host<T>(&self, host: IpAddr, process: Option<&str>, ask: impl FnOnce(&Who<'_>) -> T) -> T {
+        let roster = &self.base.roster;
+        let leased = self.memory.hosts.machine(host, self.checked).and_then(|(_, name)| name);
+        let name = roster.asset(host).map(|a| &*a.name).or(leased);
+        let groups = roster.facts().host_groups.iter();
+        let groups: Vec<&str> =
+            groups.filter(|(_, hosts)| hosts.contains(host, name)).map(|(group, _)| group.as_str()).collect();
+        ask(&Who { address: Some(host), name, groups: &groups, process })
     }
 
-    /// The entry for a host by its address, its name, or a group that it is in.
-    fn allowance_of(&self, known: &Known, host: IpAddr, now: Timestamp) -> Option<&Allow> {
+    fn program(&self, key: PairKey) -> Option<&str> {
+        self.pairs.get(&key).and_then(super::pair::Pair::sole_program)
+    }
+
+    /// The allow-list entry that covers this host, program and service now.
+    fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
         let site = self.namer.catalogue().site();
-        // Most sites have few entries, most services none: names are looked for only where they may matter.
+        // Most services have no entry: names and groups are looked for only where they may matter.
         if site.allow_list().iter().all(|allow| allow.service != known.service) {
             return None;
         }
-        let roster = &self.base.roster;
-        let machine = self.memory.hosts.machine(host, now).and_then(|(_, name)| name);
-        let name = roster.asset(host).map(|asset| &*asset.name).or(machine);
-        let in_force = roster.facts().host_groups.iter().filter(|(_, hosts)| hosts.contains(host, name));
-        let groups: Vec<&str> = in_force.map(|(group, _)| group.as_str()).collect();
-        let who = Who { address: Some(host), name, groups: &groups, process: None };
-        site.allowance(known.service, &who, now)
+        self.of_host(key.host, self.program(key), |who| site.allowance(known.service, who, now))
     }
 
     /// What the site said of this tenant, where that has a cap.
     fn standing(&self, known: &Known, key: PairKey) -> Option<&Standing> {
-        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
-        self.namer.catalogue().site().standing(known.service, known.class.tenant.as_deref(), &who)
+        let site = self.namer.catalogue().site();
+        let tenant = known.class.tenant.as_deref();
+        self.of_host(key.host, self.program(key), |who| site.standing(known.service, tenant, who))
     }
 
     /// The same for a host whose destination was found by other means.
-    pub(super) fn allowed(&self, known: &Known, host: IpAddr, now: Timestamp) -> Option<u64> {
-        Some(self.allowance_of(known, host, now)?.budget.bytes.0)
+    pub(super) fn allowed(
+        &self,
+        known: &Known,
+        host: IpAddr,
+        process: Option<&str>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let site = self.namer.catalogue().site();
+        if site.allow_list().iter().all(|allow| allow.service != known.service) {
+            return None;
+        }
+        self.of_host(host, process, |who| site.allowance(known.service, who, now)).map(|a| a.budget.bytes.0)
     }
 
     /// The budget of the allow-list entry in force. Within it an incident stays in the log, as low: what is allowed is

@@ -5,6 +5,7 @@
 
 use crate::decode::Transport;
 use crate::units::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub enum EndpointEvent {
 }
 
 /// Which product wrote the log. Shown as the source of an attribution and the unit for which clocks are learned.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum SourceKind {
     /// Sysmon for Windows, in whichever envelope.
     Sysmon,
@@ -58,6 +59,8 @@ pub enum SourceKind {
     Tracee,
     /// Zeek agent.
     ZeekAgent,
+    /// Velociraptor.
+    Velociraptor,
     /// Azure VM insights.
     AzureVm,
     /// ESXi: syslog and `esxcli` snapshots.
@@ -342,7 +345,7 @@ impl EndpointEvent {
 
 impl SourceKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Sysmon,
         Self::SysmonLinux,
         Self::WindowsSecurity,
@@ -359,6 +362,7 @@ impl SourceKind {
         Self::Falco,
         Self::Tracee,
         Self::ZeekAgent,
+        Self::Velociraptor,
         Self::AzureVm,
         Self::Esxi,
         Self::Dhcp,
@@ -384,6 +388,7 @@ impl SourceKind {
             Self::Falco => "falco",
             Self::Tracee => "tracee",
             Self::ZeekAgent => "zeek-agent",
+            Self::Velociraptor => "velociraptor",
             Self::AzureVm => "azure-vm",
             Self::Esxi => "esxi",
             Self::Dhcp => "dhcp",

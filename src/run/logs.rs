@@ -26,7 +26,8 @@ pub struct LogSetup {
 pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
     let began = Instant::now();
     let LogSetup { mut setup, echo, stop } = setup;
-    let mut detector = setup.woken_bare()?;
+    let woken = setup.woken_bare()?;
+    let mut detector = setup.hearing(woken);
     if !echo {
         detector.only_findings();
     }
