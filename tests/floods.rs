@@ -87,6 +87,32 @@ fn half_hellos_and_initials_are_given_up_oldest_first() {
     }
 }
 
+/// In a flood of hellos that nobody can name, new ones are mostly just counted; a second later names are read again.
+#[test]
+fn a_flood_of_initials_degrades_to_counting() {
+    // Without optimisation the keys of one Initial take milliseconds.
+    if cfg!(debug_assertions) {
+        return;
+    }
+    let mut worker = Worker::new(WorkerConfig { flows: 1 << 16, ..WorkerConfig::default() });
+    let given_up = |worker: &Worker| worker.counters().given_up[GiveUp::TooLong as usize];
+    let named = |worker: &Worker| worker.counters().names.iter().sum::<u64>();
+    let whole = include_bytes!("../src/parse/fixtures/quic-v1.bin");
+    for i in 0..16_000 {
+        worker.packets(&[packet(i, Transport::Udp, HALF_INITIAL)]);
+    }
+    assert_eq!(given_up(&worker), 0);
+    for i in 16_000..32_000 {
+        worker.packets(&[packet(i, Transport::Udp, HALF_INITIAL)]);
+    }
+    assert!((14_000..16_000).contains(&given_up(&worker)), "{}", given_up(&worker));
+    worker.packets(&[packet(32_001, Transport::Udp, whole)]);
+    assert_eq!(named(&worker), 0);
+    worker.tick(Timestamp::new(1_700_000_001, 0), 32_002);
+    worker.packets(&[packet(32_003, Transport::Udp, whole)]);
+    assert_eq!(named(&worker), 1);
+}
+
 /// A capture of one packet for each of many flows, made as it is read.
 struct Flood {
     kind: String,
