@@ -55,7 +55,10 @@ impl Context {
             self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             return;
         }
-        if self.vain >= VAIN_MAX && packet.ordinal % ONE_IN != 0 && datagrams::is_hello(packet.payload) {
+        if self.vain >= VAIN_MAX
+            && !packet.ordinal.is_multiple_of(ONE_IN)
+            && datagrams::is_hello(packet.payload)
+        {
             if let Some(n) = self.counters.given_up.get_mut(GiveUp::TooLong as usize) {
                 *n += 1;
             }
