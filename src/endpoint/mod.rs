@@ -7,6 +7,8 @@ pub mod decode;
 pub mod draft;
 mod envelope;
 pub mod event;
+#[cfg(feature = "evtx")]
+mod evtx;
 pub mod file;
 pub mod format;
 mod json;

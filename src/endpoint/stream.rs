@@ -150,9 +150,11 @@ impl Splitter {
                 b',' if self.in_list => 1,
                 b']' | b'}' if self.in_list => {
                     // Behind the list of a wrapper may stand more keys, on this line.
-                    let skip = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                    self.in_list = false;
-                    skip
+                    (self.in_list, self.skipping) = (false, true);
+                    if !self.skip_line(end) {
+                        return false;
+                    }
+                    continue;
                 }
                 b'[' | b'{' if rest.len() < WRAPPER && !end => return false,
                 b'[' if opens_list(rest) => {
