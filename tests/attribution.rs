@@ -96,6 +96,9 @@ fn score(events: &[EndpointEvent], flows: &[Flow], wanted: impl Fn(&Flow) -> boo
             continue;
         };
         let right = flow.programs.contains(&*process.name);
+        if !right || said.level < Level::L1c {
+            println!("{:?}: {} {:?} by {}", flow.ends, said.level.as_str(), flow.programs, process.name);
+        }
         score.exact += usize::from(right && said.level >= Level::L1c);
         score.right += usize::from(right);
         score.wrong_and_sure += usize::from(!right && said.confidence >= 0.9);

@@ -143,7 +143,8 @@ impl Joiner {
         }
         let e = &seat.ends;
         let same = self.seats.with_ports(e.originator_port, wide(e.responder), e.responder_port);
-        let flows = same.filter(|s| s.ends == seat.ends).count();
+        let same: Vec<i64> = same.filter(|s| s.ends == seat.ends).map(|s| s.first).collect();
+        let flows = same.len();
         let mut found: Vec<Candidate> = Vec::new();
         for (_, s, facing) in &all {
             let reading = self.clocks.reading(s.clock, seat.first);
@@ -158,7 +159,12 @@ impl Joiner {
                 self.worth_of_translation(seat, s, reading, delta)
             };
             let Some((level, confidence)) = worth else { continue };
-            let delta = delta.unwrap_or_else(|| middle(s) - reading.offset - seat.first);
+            let own = middle(s).saturating_sub(reading.offset);
+            let delta = delta.unwrap_or(own - seat.first);
+            // Ports that came again: an event belongs to the nearest of their flows.
+            if same.iter().any(|first| own.abs_diff(*first) < delta.unsigned_abs()) {
+                continue;
+            }
             let wanted = facing.side == seat.side;
             found.push(Candidate { level, confidence, delta, process: s.process, clock: s.clock, wanted });
         }
@@ -299,6 +305,13 @@ impl Joiner {
         found.sort_by_key(|c| (c.delta.abs(), c.process));
         let alone =
             found.first().is_some_and(|f| found.iter().all(|c| self.same_program(c.process, f.process)));
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for process in found.iter().filter_map(|c| self.processes.find(c.process)) {
+            if !names.contains(&process.name) {
+                names.push(Arc::clone(&process.name));
+            }
+        }
+        let programs = names.len().max(2);
         let resolver = |c: &Candidate| {
             level == Level::L2s
                 && self.processes.find(c.process).is_some_and(|p| programs::is_resolver(&p.name))
@@ -312,7 +325,7 @@ impl Joiner {
             let worth = match (level, alone) {
                 _ if resolver(c) => 0.4,
                 (Level::L2d, true) => 0.85,
-                (Level::L2d, false) => 0.5,
+                (Level::L2d, false) => 0.9 / programs as f32,
                 (Level::L2s, true) => 0.8,
                 (Level::L2s, false) => 0.5,
                 (_, true) => 0.75,
@@ -484,8 +497,9 @@ impl Seat {
 }
 
 /// The level of an event with all ports and addresses. `delta`: it lies in time; `alone`: neither another flow nor
-/// another event has these ports; of UDP, both ends have the same port, which only services do. A TCP connection is never refused because of a clock: no two of some hundred were ever
-/// the same by chance. UDP ports are, and wait until the clock is known.
+/// another event has these ports; of UDP, both ends have the same port, which only services do. A TCP connection is never
+/// refused because of a clock: no two of some hundred were ever the same by chance. UDP ports are, and wait until the
+/// clock is known.
 fn worth_of_ports(tcp: bool, known: Known, delta: Option<i64>, alone: bool) -> Option<(Level, f32)> {
     match (tcp, known, delta) {
         (true, Known::Surely, Some(_)) => Some((Level::L1, 0.99)),

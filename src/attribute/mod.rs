@@ -359,7 +359,17 @@ impl Joiner {
 
     fn take_guess(&mut self, guess: patterns::Guess) {
         let host = self.clocks.clock(guess.clock).map(|c| c.key.host);
-        let (Some(host), Some(clock)) = (host, self.clocks.clock_mut(guess.clock)) else { return };
+        let Some(host) = host else { return };
+        // Where nothing says that the host is at this address, chance must be out of the question; where another host
+        // is, it was chance.
+        let holders = self.leases.holders(guess.ip, guess.at);
+        let own = self.hosts.same(host);
+        let holds = holders.iter().any(|h| own.contains(&h.host));
+        let taken = holders.iter().any(|h| h.is_proven() && !own.contains(&h.host));
+        if taken || (!holds && guess.agree < BLIND_AGREE) {
+            return;
+        }
+        let Some(clock) = self.clocks.clock_mut(guess.clock) else { return };
         clock.guess(guess.at, guess.offset);
         self.proven(guess.ip, host, Proof::Pattern, guess.at, None);
         self.waiting.all_changed();
@@ -498,6 +508,8 @@ impl Joiner {
     }
 }
 
+/// Destinations that must agree before a host is put at an address that no log gives it.
+const BLIND_AGREE: usize = 6;
 /// Remarks on clocks at most.
 const REMARKS: usize = 10;
 

@@ -28,6 +28,8 @@ pub(super) struct Guess {
     pub at: i64,
     /// Event less flow.
     pub offset: i64,
+    /// Destinations that agree.
+    pub agree: usize,
 }
 
 /// Events and flows of a destination.
@@ -101,8 +103,8 @@ impl Patterns {
             }
             self.asked.push_back(pair);
         }
-        let offset = self.ballots.entry(pair).or_default().vote(offset, key)?;
-        Some(Guess { clock, ip, at, offset })
+        let (offset, agree) = self.ballots.entry(pair).or_default().vote(offset, key)?;
+        Some(Guess { clock, ip, at, offset, agree })
     }
 }
 
