@@ -79,6 +79,7 @@ impl Setup {
             flows: (config.flows.table / workers).max(1),
             timeouts: config.flows.timeouts,
             report_every: config.flows.report_every,
+            sent_twice: config.capture.sent_twice,
         }
     }
 

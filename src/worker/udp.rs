@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Datagrams looked at before a UDP flow counts as nothing that carries a name.
 const LOOKED_AT: u8 = 8;
+/// Datagrams of each side that are looked at before the short way is good enough.
+const LOOKED_AT_FOR_COPIES: u64 = 4;
 /// The port of DNS (RFC 1035 §4.2.1).
 const DNS_PORT: u16 = 53;
 
@@ -25,7 +27,9 @@ impl Context {
     ) {
         flow.hot.sides[side.index()].payload += packet.payload_len;
         cold.note(side, Seen::DATA);
-        flow.hot.set(Flag::PLAIN[side.index()], true);
+        // The first few take the long road, where a span port's copies are found out.
+        let plain = cold.sides[side.index()].counts.packets >= LOOKED_AT_FOR_COPIES;
+        flow.hot.set(Flag::PLAIN[side.index()], plain);
         if !flow.hot.has(Flag::NAMING) || packet.payload.is_empty() {
             return;
         }
