@@ -12,6 +12,7 @@ mod shards;
 
 pub use logs::{LogSetup, logs};
 
+use crate::capture::bpf::{Filter, Sieve};
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
@@ -97,9 +98,46 @@ impl Setup {
     }
 }
 
-/// Replays capture files.
+/// Replays capture files: the frames that the filter of the configuration lets through.
 pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
-    run(setup, &mut Replay::open(paths), progress)
+    let filter = setup.config.capture.bpf.as_deref().map(Filter::parse).transpose();
+    let filter = filter.map_err(|bad| Error::Capture(bad.to_string()))?;
+    let mut files = Replay::open(paths);
+    match filter {
+        None => run(setup, &mut files, progress),
+        Some(filter) => run(setup, &mut Sifted { source: files, sieve: Sieve::new(filter) }, progress),
+    }
+}
+
+/// A source of which only some frames are wanted.
+struct Sifted<S> {
+    source: S,
+    sieve: Sieve,
+}
+
+impl<S: Source> Source for Sifted<S> {
+    fn fill(&mut self, batch: &mut Batch) -> bool {
+        while self.source.fill(batch) {
+            let Batch { bytes, slots } = batch;
+            slots.retain(|slot| {
+                let start = slot.offset as usize;
+                let frame = bytes.get(start..start + slot.captured as usize).unwrap_or_default();
+                self.sieve.passes(slot, frame)
+            });
+            if !batch.slots.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn faults(&self) -> &[Fault] {
+        self.source.faults()
+    }
+
+    fn progress(&self) -> (u64, Option<u64>) {
+        self.source.progress()
+    }
 }
 
 /// Runs a source to its end.

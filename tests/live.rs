@@ -9,6 +9,7 @@ mod netns;
 #[path = "common/pcapwrite.rs"]
 mod pcapwrite;
 
+use egret::capture::bpf::Filter;
 use egret::capture::live::Notice;
 use egret::capture::ring::RingConfig;
 use egret::config::Config;
@@ -285,6 +286,60 @@ fn an_undersized_ring_drops_and_says_exactly_how_many() {
         assert_eq!(sent, seen + dropped);
         assert!(dropped > 0 && seen > 0, "{seen} {dropped}");
         assert!(summary.stats.front.freezes > 0);
+    }
+}
+
+/// Captures with a filter. Gives the frames that came through.
+fn through(cable: &Cable, filter: &str, frames: &[Vec<u8>]) -> u64 {
+    let dir = dir("filter");
+    let mut live = Live::default();
+    live.capture.interfaces = vec![FAR.to_owned()];
+    live.capture.ring = RingConfig { snap: 96, ..small() };
+    live.capture.filter = Some(Filter::parse(filter).unwrap());
+    let (ready, stop) = (Mutex::new(Vec::new()), Arc::clone(&live.stop));
+    let summary = std::thread::scope(|scope| {
+        let (ready, live, setup) = (&ready, &live, setup(&dir, 2));
+        let sensor = scope.spawn(move || {
+            let mut hear = |notice: Notice| ready.lock().unwrap().push(notice);
+            cable.at_tap(|| run::live::run(setup, live, &mut hear)).unwrap().unwrap()
+        });
+        wait_for(ready, |n| *n == Notice::Ready);
+        cable.send(frames, RATE).unwrap();
+        stop.store(true, Ordering::Relaxed);
+        sensor.join().unwrap()
+    });
+    let (seen, dropped, ..) = accounts(&summary);
+    assert_eq!(dropped, 0);
+    // The headers tell the lengths of what was not kept.
+    let payload = |flow: &String| flow.contains("\"payload_toserver\":1300");
+    assert!(flows(&dir).iter().all(payload), "{:?}", flows(&dir));
+    seen
+}
+
+#[test]
+fn a_filter_holds_and_the_snap_length_with_it() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    // One large datagram for each of several ports, plain and in a VLAN.
+    let frames: Vec<_> = (0..100u16)
+        .map(|n| {
+            let packet =
+                v4(0x0a00_0001, 0xc633_6401, 17, n + 1, 0, &udp(40_000 + n, 5_000 + n % 2, &[7; 1_300]));
+            if n < 60 {
+                ethernet(0x0800, &packet)
+            } else {
+                ethernet(0x8100, &cat(&[&[0, 42, 8, 0], &packet]))
+            }
+        })
+        .collect();
+    // `udp dst port 5001` without VLAN tags, as tcpdump prints it for Ethernet.
+    let numbers =
+        "9,40 0 0 12,21 0 6 2048,48 0 0 23,21 0 4 17,177 0 0 14,72 0 0 16,21 0 1 5001,6 0 0 262144,6 0 0 0";
+    // The kernel takes the outer tag out of the frame before the filter looks.
+    assert_eq!(through(&cable, numbers, &frames), 50);
+    if cfg!(feature = "libpcap") {
+        assert_eq!(through(&cable, "udp dst port 5001 and not vlan", &frames), 30);
+        assert_eq!(through(&cable, "vlan 42 and udp dst port 5000", &frames), 20);
+        assert_eq!(through(&cable, "greater 60", &frames), 100);
     }
 }
 

@@ -4,6 +4,7 @@
 //! An interface that goes down is waited for. One that is removed and made again gets new rings, opened all at once
 //! and in the same order, because the kernel deals by that order.
 
+use super::bpf::{Filter, with_snap};
 use super::ring::{self, Interface, Ring, RingConfig, RingCounters};
 use super::{Lent, Slot};
 use crate::shard::{Instruction, Shards};
@@ -25,8 +26,8 @@ pub struct LiveConfig {
     pub interfaces: Vec<String>,
     /// The ring of each worker on each interface.
     pub ring: RingConfig,
-    /// A classic BPF filter; empty: every frame.
-    pub filter: Vec<Instruction>,
+    /// Only frames that this lets through.
+    pub filter: Option<Filter>,
 }
 
 /// Something that an operator should know of.
@@ -111,7 +112,7 @@ struct Lane {
 struct Group {
     name: String,
     config: RingConfig,
-    filter: Vec<Instruction>,
+    filter: Option<Filter>,
     shards: Shards,
     workers: usize,
     state: Mutex<GroupState>,
@@ -119,6 +120,8 @@ struct Group {
 
 #[derive(Debug, Default)]
 struct GroupState {
+    /// What the rings let through, fitted to the interface and the snap length; empty: every frame.
+    program: Vec<Instruction>,
     /// Rings that wait for their worker.
     ready: Vec<Option<Ring>>,
     /// Workers that have closed theirs.
@@ -144,6 +147,7 @@ pub fn open(config: &LiveConfig, shards: Shards, workers: usize) -> Result<Vec<T
             state: Mutex::default(),
         });
         let rings = group.open().map_err(|error| explained(name, &error))?;
+        group.lock().program = group.program().map_err(|error| error.to_string())?;
         for (member, (tap, ring)) in taps.iter_mut().zip(rings).enumerate() {
             let group = Arc::clone(&group);
             let (ring, closed, slots) = (Some(ring), RingCounters::default(), Vec::new());
@@ -171,7 +175,7 @@ fn explained(name: &str, error: &io::Error) -> String {
 impl Tap {
     /// Begins to take in frames.
     pub fn start(&self) -> io::Result<()> {
-        self.rings().try_for_each(|(group, ring)| ring.start(&group.filter))
+        self.rings().try_for_each(|(group, ring)| ring.start(&group.lock().program))
     }
 
     /// Takes in no more; what is in the rings can still be read.
@@ -285,6 +289,13 @@ impl Group {
         Ok(rings)
     }
 
+    /// The filter for this interface as it is now.
+    fn program(&self) -> io::Result<Vec<Instruction>> {
+        let Some(filter) = &self.filter else { return Ok(Vec::new()) };
+        let program = filter.for_interface(&self.name).map_err(|bad| io::Error::other(bad.to_string()))?;
+        Ok(with_snap(&program, self.config.snap))
+    }
+
     fn interface(&self) -> io::Result<Option<Interface>> {
         Ok(ring::interfaces()?.into_iter().find(|i| i.name == self.name))
     }
@@ -315,7 +326,8 @@ impl Group {
         let mut state = self.lock();
         if state.closed == self.workers && matches!(self.interface(), Ok(Some(i)) if i.up) {
             let opened = self.open().and_then(|rings| {
-                rings.iter().try_for_each(|ring| ring.start(&self.filter))?;
+                state.program = self.program()?;
+                rings.iter().try_for_each(|ring| ring.start(&state.program))?;
                 Ok(rings)
             });
             match opened {

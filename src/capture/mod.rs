@@ -5,6 +5,7 @@
 
 #[cfg(target_os = "linux")]
 mod block;
+pub mod bpf;
 mod foreign;
 mod input;
 pub(crate) mod listing;

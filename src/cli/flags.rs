@@ -95,6 +95,13 @@ pub struct ReplayFlags {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
+    /// Keep only frames that this filter lets through, for example "not port 22"
+    ///
+    /// Expressions need a build with the feature libpcap. Any build takes what `tcpdump -ddd EXPR` prints, with commas
+    /// or line breaks between.
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
+
     #[command(flatten)]
     #[allow(missing_docs)] // its parts are documented, and clap would take this text for the command's
     pub common: Common,

@@ -12,17 +12,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Records in one list for the writer.
-const LIST_LEN: usize = 1_024;
+const LIST_LEN: usize = 256;
 /// From so many records on, reports of open flows go.
-const MANY: usize = 8 * 1_024;
+const MANY: usize = 4 * 1_024;
 /// From so many on, flows without payload are summed.
-const MORE: usize = 16 * 1_024;
+const MORE: usize = 8 * 1_024;
 /// From so many on, records of hellos, requests and answers go.
-const TOO_MANY: usize = 32 * 1_024;
+const TOO_MANY: usize = 16 * 1_024;
 /// From so many on, flows go.
-const FAR_TOO_MANY: usize = 64 * 1_024;
+const FAR_TOO_MANY: usize = 32 * 1_024;
 /// From so many on, the oldest go whatever they are.
-const FULL: usize = 128 * 1_024;
+const FULL: usize = 64 * 1_024;
 
 /// See the module.
 pub(super) struct Pending {
@@ -172,8 +172,8 @@ mod tests {
         let at = samples::at();
         let kinds = [samples::flow_update(), empty_flow(), samples::tls(), samples::flow()];
         let mut pushed = 0;
-        for i in 0..400_000u32 {
-            if i % 10_000 == 0 {
+        for i in 0..200_000u32 {
+            if i % 5_000 == 0 {
                 pending.push(samples::alert(), at);
             }
             pending.push(kinds[i as usize % kinds.len()].clone(), at);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How often counters are read from the kernel and told.
 const COUNT_EVERY: Duration = Duration::from_millis(500);
 /// How long the rings are emptied after the end has been asked for, at most.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(60);
 /// Packets given to the worker at a time.
 const BATCH: usize = 256;
 
