@@ -1,4 +1,5 @@
-//! Says what to install when a library is not there, in place of an error of the linker after minutes.
+//! Says what to install when a library is not there, in place of an error of the linker after minutes; and whether there
+//! is live capture.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +7,13 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
+    println!("cargo::rustc-check-cfg=cfg(live)");
     let wanted = std::env::var_os("CARGO_FEATURE_LIBPCAP").is_some();
+    // Live capture: rings of our own on Linux, libpcap elsewhere.
+    let system = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if system == "linux" || wanted && std::env::var_os("CARGO_CFG_UNIX").is_some() {
+        println!("cargo::rustc-cfg=live");
+    }
     // Another system's libraries lie wherever its tools were told.
     let native = std::env::var("HOST") == std::env::var("TARGET");
     if wanted && native && !has_libpcap() {

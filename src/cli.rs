@@ -5,7 +5,7 @@
 
 mod check;
 mod flags;
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 mod live;
 mod load;
 mod messages;
@@ -15,7 +15,7 @@ pub use check::{check, completions, services};
 pub use flags::{
     CheckFlags, Command, Common, CompletionsFlags, LogsFlags, Policy, ReplayFlags, ServicesFlags, parse,
 };
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub use live::{LiveFlags, interfaces, live};
 pub use messages::{Exit, Stop, exit};
 pub use replay::{logs, replay};

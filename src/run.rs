@@ -4,7 +4,7 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub mod live;
 mod logs;
 mod merge;
@@ -243,7 +243,7 @@ struct End {
 
 impl End {
     /// The end of a live run: each worker had a front of its own.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,

@@ -1,6 +1,6 @@
 //! Commands and flags as they are written on the command line.
 
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 use super::live::LiveFlags;
 use super::messages::Stop;
 use crate::net::Cidr;
@@ -34,10 +34,10 @@ pub enum Command {
     /// Read captures and say what left the network.
     Replay(Box<ReplayFlags>),
     /// Capture from interfaces and say what leaves the network, until stopped.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     Live(Box<LiveFlags>),
     /// List the interfaces, and whether they can be captured from.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     Interfaces,
     /// Read flow logs of Zeek or Suricata instead of packets.
     Logs(Box<LogsFlags>),

@@ -4,8 +4,8 @@ use super::flags::Policy;
 use super::load::{flag, load};
 use super::messages::{Exit, Stop, print, warning};
 use super::replay::{cores, exit, filter, log_kinds, setup, tell};
-use crate::capture::live::{LiveConfig, Notice};
-use crate::capture::ring::{self, Interface, RingConfig};
+use crate::capture::interface::{Interface, RingConfig};
+use crate::capture::live::{self as capture_live, LiveConfig, Notice};
 use crate::config::Config;
 use crate::net::Cidr;
 use crate::output::file::{Keeping, Rotation};
@@ -166,7 +166,7 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
 
 /// `egret interfaces`.
 pub fn interfaces() -> Result<Exit, Stop> {
-    let list = ring::interfaces().map_err(|error| Stop::Error(format!("interfaces: {error}")))?;
+    let list = capture_live::interfaces().map_err(|error| Stop::Error(format!("interfaces: {error}")))?;
     let mut text = String::new();
     let width = list.iter().map(|i| i.name.len()).max().unwrap_or(0).max(9);
     let _ = writeln!(text, "{:width$}  {:8}  {:10}  addresses", "interface", "state", "link type");
@@ -181,7 +181,7 @@ pub fn interfaces() -> Result<Exit, Stop> {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    match ring::may_open() {
+    match capture_live::may_open() {
         Ok(()) => text.push_str("Packet capture is permitted.\n"),
         Err(error) => {
             let _ = writeln!(
@@ -204,11 +204,12 @@ fn state(interface: &Interface) -> &'static str {
 }
 
 fn link(interface: &Interface) -> &'static str {
-    match interface.link().map(|link| link.0) {
+    match interface.link.map(|link| link.0) {
         Some(1) => "Ethernet",
         Some(101) => "IP",
         Some(105) => "802.11",
         Some(127) => "radiotap",
+        _ if cfg!(feature = "libpcap") => "by libpcap",
         _ => "not read",
     }
 }

@@ -128,7 +128,7 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
     let began = Instant::now();
     let workers = setup.config.workers.max(1);
     let shards = Shards::from_seed(setup.config.seed ^ began_seed());
-    let taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
+    let mut taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
     let detector = setup.detector();
     let worker_config = setup.worker_config();
     let home = setup.config.home_net.clone().unwrap_or_else(default_home);
@@ -140,7 +140,7 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
     let pending = Pending::new(to_writer, setup.config.output.empty_flow_rate);
     let logs = Logs::start(setup, live, records, &show);
     // All rings are open before any takes in frames: else the kernel would deal by a number that still grows.
-    for tap in &taps {
+    for tap in &mut taps {
         tap.start().map_err(|error| Error::Capture(format!("capture cannot be started: {error}")))?;
     }
     notice(Notice::Ready);
@@ -162,7 +162,8 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
             hands.push(scope.spawn(move || Station::new(worker_config, tap, reach, home).work(&handed)));
         }
         drop((tell, givers));
-        let ear = Ear { workers, stats_every: live.stats_every, pending, show, last_lines: LAST_LINES };
+        let stop = Arc::clone(&live.stop);
+        let ear = Ear { workers, stats_every: live.stats_every, pending, show, stop, last_lines: LAST_LINES };
         let detecting = scope.spawn(move || ear.detect(detector, &hear));
         watch(live, &shown, notice, || detecting.is_finished());
         let counts = hands.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();

@@ -8,6 +8,8 @@ use crate::counters::{FrontCounters, Stats};
 use crate::detect::Detector;
 use crate::output::Record;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -16,7 +18,9 @@ pub(super) struct Ear {
     pub(super) stats_every: Duration,
     pub(super) pending: Pending,
     pub(super) show: Sender<Notice>,
-    /// How long the writer is waited for at the end.
+    /// The end has been asked for.
+    pub(super) stop: Arc<AtomicBool>,
+    /// How long a writer that takes nothing is waited for at the end.
     pub(super) last_lines: Duration,
 }
 
@@ -56,7 +60,7 @@ impl Ear {
                 let stats = self.stats(&counts, &detector);
                 watch.look(&stats, at, &self.show);
                 let now = merge.now().unwrap_or_default();
-                self.pending.push(Record::Stats(Box::new(stats), now), now);
+                self.pending.push(Record::Stats(Box::new(stats), now), now, None);
             }
         }
         while let Some(told) = merge.pop_last() {
@@ -65,14 +69,16 @@ impl Ear {
         detector.count_late(merge.take_late());
         detector.finish(merge.now().unwrap_or_default());
         self.pass_on(&mut detector, &merge);
-        self.pending.finish(Instant::now() + self.last_lines);
+        self.pending.finish(self.last_lines);
         (detector, self.pending.left_out())
     }
 
     fn pass_on(&mut self, detector: &mut Detector, merge: &Merge) {
         let now = merge.now();
+        // At the end nothing is lost by waiting; before, a worker would be held up, and then the ring.
+        let patience = self.stop.load(Ordering::Relaxed).then_some(self.last_lines);
         for record in detector.take_records() {
-            self.pending.push(record, now.unwrap_or_default());
+            self.pending.push(record, now.unwrap_or_default(), patience);
         }
         self.pending.pass_on(now);
     }
