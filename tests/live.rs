@@ -368,6 +368,130 @@ fn an_interface_may_go_and_come_back() {
 }
 
 #[test]
+fn several_interfaces_come_together() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    cable.plug_second().unwrap();
+    let (dir, frames) = (dir("several"), frames(Way::Plain, 10));
+    let replay = replayed(&self::dir("several-replay"), &frames);
+    let mut live = Live::default();
+    live.capture.interfaces = vec![FAR.to_owned(), "tap1".to_owned()];
+    live.capture.ring = small();
+    // The two directions of a tap: hosts have addresses in 10.0.0.0/8. Rounds go there, then back, as on a slow line.
+    let rounds: Vec<&[Vec<u8>]> = frames.chunk_by(|a, b| (a[26] == 10) == (b[26] == 10)).collect();
+    let (ready, stop, mut sent) = (Mutex::new(Vec::new()), Arc::clone(&live.stop), 0);
+    let summary = std::thread::scope(|scope| {
+        let (ready, live, setup, cable) = (&ready, &live, setup(&dir, 2), &cable);
+        let sensor = scope.spawn(move || {
+            let mut hear = |notice: Notice| ready.lock().unwrap().push(notice);
+            cable.at_tap(|| run::live::run(setup, live, &mut hear)).unwrap().unwrap()
+        });
+        wait_for(ready, |n| *n == Notice::Ready);
+        for round in rounds {
+            let near = if round[0][26] == 10 { "gen0" } else { "gen1" };
+            sent += cable.send_from(near, round, RATE).unwrap();
+            // Blocks are handed over after 10 ms.
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        stop.store(true, Ordering::Relaxed);
+        sensor.join().unwrap()
+    });
+    let (seen, dropped, ..) = accounts(&summary);
+    assert_eq!((sent, dropped), (seen, 0));
+    assert_eq!(flows(&dir), replay);
+}
+
+#[test]
+fn logs_are_rotated_and_reopened_while_it_runs() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    let dir = dir("rotated");
+    let sensor = |rotate: &str| {
+        let child = Command::new("ip")
+            .args([
+                "netns",
+                "exec",
+                cable.tap_name(),
+                env!("CARGO_BIN_EXE_egret"),
+                "live",
+                "-i",
+                FAR,
+                "--quiet",
+            ])
+            .args([
+                "--workers",
+                "1",
+                "--ring",
+                "16MiB",
+                "--set",
+                "output.rotate_every=1s",
+                "--set",
+                rotate,
+                "-o",
+            ])
+            .arg(&dir)
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        child
+    };
+    let signal = |child: &std::process::Child, name: &str| {
+        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    };
+    // A run that is killed leaves lines under the plain name; the next puts them away and compresses them.
+    std::fs::write(dir.join("eve.json"), "{\"event_type\":\"old\"}\n{\"half").unwrap();
+    let mut child = sensor("output.rotate=true");
+    let frames = frames(Way::Plain, 4);
+    for _ in 0..4 {
+        cable.send(&frames, RATE).unwrap();
+        std::thread::sleep(Duration::from_millis(1_100));
+    }
+    signal(&child, "-TERM");
+    assert!(child.wait().unwrap().success());
+    let zipped = rotated(&dir);
+    let old = zipped.iter().filter(|text| text.contains("\"old\"")).count();
+    assert_eq!(old, 1, "{zipped:?}");
+    for line in zipped.iter().flat_map(|text| text.lines()) {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+    // Somebody else moves them: SIGHUP opens the file anew, and what is written goes there.
+    std::fs::remove_file(dir.join("eve.json")).unwrap();
+    let mut child = sensor("output.rotate=false");
+    std::fs::rename(dir.join("eve.json"), dir.join("eve.json.1")).unwrap();
+    signal(&child, "-HUP");
+    let began = Instant::now();
+    while !dir.join("eve.json").exists() {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cable.send(&frames, RATE).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&child, "-TERM");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(flows(&dir).len(), PAIRS as usize);
+}
+
+/// The texts of the logs that have been put away and compressed.
+fn rotated(dir: &Path) -> Vec<String> {
+    let entries =
+        |dir: &Path| -> Vec<PathBuf> { std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect() };
+    let days = entries(dir).into_iter().filter(|path| path.is_dir());
+    let files = days.flat_map(|day| entries(&day));
+    let zipped = files.filter(|path| path.to_string_lossy().contains(".json.gz"));
+    zipped
+        .map(|path| {
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())
+                .read_to_string(&mut text)
+                .unwrap();
+            text
+        })
+        .collect()
+}
+
+#[test]
 fn a_run_ends_after_so_many_frames_or_so_long() {
     let (_turn, Some(cable)) = (turn(), cable()) else { return };
     let mut live = Live { packets: Some(500), ..Live::default() };

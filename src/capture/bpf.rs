@@ -126,11 +126,12 @@ pub fn accepts(program: &[Instruction], bytes: &[u8], wire_len: u32) -> bool {
 fn run(program: &[Instruction], bytes: &[u8], wire_len: u32) -> Option<u32> {
     let (mut a, mut x, mut cells, mut next) = (0u32, 0u32, [0u32; 16], 0usize);
     for _ in 0..MAX_LEN {
-        let i = program.get(next)?;
+        let i = *program.get(next)?;
         next += 1;
         let cell = cells.get_mut(i.k as usize);
         match i.code & 7 {
-            0 | 1 if i.code & 0xe0 == 0x60 => *(if i.code & 7 == 0 { &mut a } else { &mut x }) = *cell?,
+            0 if i.code & 0xe0 == 0x60 => a = *cell?,
+            1 if i.code & 0xe0 == 0x60 => x = *cell?,
             0 => a = load(i, x, bytes, wire_len)?,
             // Four times the low half of a byte: the length of an IPv4 header.
             1 if i.code & 0xe0 == 0xa0 => x = u32::from(bytes.get(i.k as usize)? & 15) << 2,
@@ -148,7 +149,7 @@ fn run(program: &[Instruction], bytes: &[u8], wire_len: u32) -> Option<u32> {
     None
 }
 
-fn load(i: &Instruction, x: u32, bytes: &[u8], wire_len: u32) -> Option<u32> {
+fn load(i: Instruction, x: u32, bytes: &[u8], wire_len: u32) -> Option<u32> {
     let at = match i.code & 0xe0 {
         0x00 => return Some(i.k),
         0x80 => return Some(wire_len),
@@ -166,7 +167,7 @@ fn load(i: &Instruction, x: u32, bytes: &[u8], wire_len: u32) -> Option<u32> {
     Some(piece.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)))
 }
 
-fn computed(i: &Instruction, a: u32, x: u32) -> Option<u32> {
+fn computed(i: Instruction, a: u32, x: u32) -> Option<u32> {
     let operand = if i.code & 8 != 0 { x } else { i.k };
     Some(match i.code & 0xf0 {
         0x00 => a.wrapping_add(operand),
@@ -185,7 +186,7 @@ fn computed(i: &Instruction, a: u32, x: u32) -> Option<u32> {
 }
 
 /// How many instructions are skipped.
-fn jump(i: &Instruction, a: u32, x: u32) -> Option<usize> {
+fn jump(i: Instruction, a: u32, x: u32) -> Option<usize> {
     let operand = if i.code & 8 != 0 { x } else { i.k };
     let holds = match i.code & 0xf0 {
         0x00 => return Some(i.k as usize),
@@ -281,7 +282,7 @@ mod tests {
                 code: next() as u16 & 0x1ff,
                 jt: next() as u8 & 3,
                 jf: next() as u8 & 3,
-                k: if next() % 3 == 0 { next() as u32 } else { next() as u32 % 40 },
+                k: if next().is_multiple_of(3) { next() as u32 } else { next() as u32 % 40 },
             };
             let random = std::cell::RefCell::new(random);
             let program: Vec<Instruction> =
