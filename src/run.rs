@@ -4,12 +4,15 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+mod endpoint;
+mod keep;
 #[cfg(live)]
 pub mod live;
 mod logs;
 mod merge;
 mod shards;
 
+pub use keep::{asleep, settle};
 pub use logs::{LogSetup, logs};
 
 use crate::capture::bpf::{Filter, Sieve};
@@ -26,6 +29,7 @@ use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
 use crate::units::{Both, Timestamp};
 use crate::worker::{Worker, WorkerConfig};
+use endpoint::{EndpointLogs, Hearing};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +49,8 @@ pub enum Error {
     Output(std::io::Error),
     /// An interface cannot be captured from; with what helps.
     Capture(String),
+    /// The state file cannot be used.
+    State(String),
     /// A thread died: a bug of ours.
     Thread(&'static str),
 }
@@ -53,7 +59,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(e) => write!(f, "{e}"),
-            Self::Capture(what) => f.write_str(what),
+            Self::Capture(what) | Self::State(what) => f.write_str(what),
             Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
         }
     }
@@ -86,7 +92,12 @@ impl Setup {
 
     /// The asset list. That it can be read was seen when the configuration was loaded.
     fn assets(&self) -> Assets {
-        self.config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
+        assets_of(&self.config)
+    }
+
+    /// A detector with the endpoint logs that it hears.
+    fn hearing(&self, detector: Detector) -> Hearing {
+        Hearing { detector, logs: EndpointLogs::open(&self.config.endpoint.logs) }
     }
 
     fn detector(&self) -> Detector {
@@ -95,7 +106,12 @@ impl Setup {
         Detector::new(c.detect.clone(), &c.sensor, c.seed, home, Arc::clone(&self.catalogue))
             .with_site(c.facts.clone(), self.assets())
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
+            .with_endpoint(c.endpoint.join())
     }
+}
+
+fn assets_of(config: &Config) -> Assets {
+    config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
 }
 
 /// Replays capture files: the frames that the filter of the configuration lets through.
@@ -146,16 +162,17 @@ pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Res
     let end = if setup.config.workers > 1 {
         shards::run(setup, source, progress)?
     } else {
-        inline(setup, source, progress)
+        inline(setup, source, progress)?
     };
     end.finish(source.faults(), began)
 }
 
 /// Everything in this thread.
-fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> End {
+fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let mut front = Front::default();
     let mut worker = Worker::new(setup.worker_config());
-    let mut detector = setup.detector();
+    let woken = setup.woken()?;
+    let mut detector = setup.hearing(woken);
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
         let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
@@ -172,10 +189,10 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
-    End::of_packets(&front, vec![worker.counters()], detector, setup.outputs)
+    Ok(End::of_packets(&front, vec![worker.counters()], detector, setup.outputs))
 }
 
-fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
+fn hear(worker: &mut Worker, detector: &mut Hearing, outputs: &mut Outputs) {
     if !worker.has_told() {
         return;
     }
@@ -235,10 +252,12 @@ struct End {
     span: Option<(Timestamp, Timestamp)>,
     /// When the run ends, for the last record.
     now: Timestamp,
-    detector: Detector,
+    detector: Hearing,
     outputs: Outputs,
     /// What people should know of single lines of the input.
     remarks: Vec<String>,
+    /// The state file has been left as it is to be.
+    left: bool,
 }
 
 impl End {
@@ -247,7 +266,7 @@ impl End {
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,
-        detector: Detector,
+        detector: Hearing,
         outputs: Outputs,
         left_out: u64,
     ) -> Self {
@@ -258,18 +277,31 @@ impl End {
         let mut front = FrontCounters::default();
         fronts.iter().for_each(|c| front.add(c));
         let stats = Stats { front, fronts, workers, dropped: left_out, ..Stats::default() };
-        Self { stats, span, now, detector, outputs, remarks: Vec::new() }
+        Self { stats, span, now, detector, outputs, remarks: Vec::new(), left: true }
     }
 
-    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Hearing, outputs: Outputs) -> Self {
         let stats = Stats { front: front.counters(), workers, ..Stats::default() };
         let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
-        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new() }
+        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new(), left: false }
     }
 
     /// Writes the last `stats`, ends the files, sums up.
     fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let Self { stats, span, now, detector, mut outputs, remarks } = self;
+        let Self { stats, span, now, mut detector, mut outputs, mut remarks, left } = self;
+        if !left && outputs.journal().is_some() {
+            let batch = keep::whole(&mut detector, now);
+            outputs.write_with(&batch, &[]);
+        }
+        remarks.extend(detector.blindness());
+        if let Some(journal) = outputs.journal() {
+            journal.fetch_if_changed();
+            remarks.extend(journal.fault().map(|damage| damage.to_string()));
+        }
+        let Hearing { detector, logs } = detector;
+        let has_logs = logs.is_any();
+        let (broken, more, endpoint) = logs.finish(&detector);
+        remarks.extend(more);
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
@@ -287,12 +319,13 @@ impl End {
             uploads: totals.largest(UPLOAD_ROWS),
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
+            endpoint: has_logs.then_some(endpoint),
             flows_by_side: totals.flows,
             outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
             learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,
-            faults: faults.iter().map(ToString::to_string).collect(),
+            faults: faults.iter().chain(&broken).map(ToString::to_string).collect(),
             remarks,
         })
     }

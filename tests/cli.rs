@@ -61,10 +61,12 @@ const EMPTY: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 
 fn help_fits_a_screen_and_names_what_exists() {
     let short = egret(&["-h"]);
     assert_eq!(short.status.code(), Some(0));
-    for command in ["replay", "live", "logs", "interfaces", "check", "services", "completions"] {
+    let desk = ["incidents", "show", "silence", "verdict", "baseline", "whatif", "selftest", "schema"];
+    let run = ["replay", "live", "logs", "interfaces", "check", "services", "completions"];
+    for command in run.into_iter().chain(desk) {
         assert!(out(&short).contains(command), "{command}");
     }
-    for later in ["incidents", "whatif"] {
+    for later in ["hunt", "fleet"] {
         assert!(!out(&short).contains(later), "{later} does not exist yet");
         assert_eq!(egret(&[later]).status.code(), Some(2), "{later}");
     }
@@ -75,6 +77,8 @@ fn help_fits_a_screen_and_names_what_exists() {
         &["logs", "-h"],
         &["check", "-h"],
         &["services", "-h"],
+        &["silence", "-h"],
+        &["whatif", "-h"],
     ] {
         assert!(out(&egret(help)).lines().count() <= 40, "{help:?}");
     }
@@ -155,7 +159,7 @@ fn check_names_keys_without_effect_and_entries_that_have_ended() {
     let folder = Folder::new("warnings");
     let config = folder.file(
         "egret.toml",
-        "esxi_hosts = [\"10.0.0.9\"]\n[detect]\nalert_budget = 2\n[signatures]\nsite = \"site.toml\"\n",
+        "people = \"people.csv\"\n[detect]\nmonitored_tools = [\"rclone\"]\n[signatures]\nsite = \"site.toml\"\n",
     );
     folder.file(
         "site.toml",
@@ -243,6 +247,22 @@ fn replay_ends_with_a_summary_and_says_what_it_could_not_read() {
     let taken = egret(&["replay", &capture, "-o", &capture]);
     assert_eq!(taken.status.code(), Some(2));
     assert!(err(&taken).contains("give another directory with --out"), "{}", err(&taken));
+}
+
+#[test]
+fn a_broken_database_stops_the_run_with_its_name_and_a_cure() {
+    let folder = Folder::new("mmdb");
+    let capture = folder.file("empty.pcap", EMPTY);
+    let broken = folder.file("broken.mmdb", b"MaxMind.com is in here, and nothing else");
+    for flag in ["--asn-db", "--city-db"] {
+        for path in [&broken, &folder.path("absent.mmdb"), &capture] {
+            let output = egret(&["replay", &capture, "-o", &folder.path("logs"), flag, path]);
+            let said = err(&output);
+            assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{said}");
+            assert!(said.starts_with("egret: error: ") && said.lines().count() == 1, "{said}");
+            assert!(said.contains(path) && said.contains(flag) && said.contains("give a database"), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod poll;
 pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;
+pub mod sample;
 pub(crate) mod stream;
 
 pub use replay::Replay;

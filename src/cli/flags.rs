@@ -1,8 +1,13 @@
 //! Commands and flags as they are written on the command line.
 
+use super::baseline::BaselineFlags;
+use super::desk::{IncidentsFlags, ShowFlags, SilenceFlags, VerdictFlags};
 #[cfg(live)]
 use super::live::LiveFlags;
 use super::messages::Stop;
+use super::selftest::SelftestFlags;
+use super::whatif::WhatifFlags;
+use crate::config::EndpointInput;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -41,6 +46,22 @@ pub enum Command {
     Interfaces,
     /// Read flow logs of Zeek or Suricata instead of packets.
     Logs(Box<LogsFlags>),
+    /// List incidents.
+    Incidents(IncidentsFlags),
+    /// Show an incident on one screen.
+    Show(ShowFlags),
+    /// Silence what an incident is about, as narrowly as possible; without an id, list silences.
+    Silence(SilenceFlags),
+    /// Say what an incident was: true, false or benign.
+    Verdict(VerdictFlags),
+    /// Show, carry over or forget what has been learned.
+    Baseline(BaselineFlags),
+    /// Say which alerts a change of the configuration brings and takes away.
+    Whatif(WhatifFlags),
+    /// Send a built-in capture through the pipeline to the configured outputs.
+    Selftest(SelftestFlags),
+    /// Print the JSON schema of the object `egret` in records.
+    Schema,
     /// Check configuration and signatures, and say what is in force.
     Check(CheckFlags),
     /// List the monitored services, or say how a host name is classified.
@@ -158,9 +179,19 @@ pub struct Common {
     #[arg(long, value_name = "KINDS")]
     pub log: Option<String>,
 
+    /// Endpoint log, so that alerts name the process: a file, a directory or `-` (repeatable)
+    ///
+    /// The format is found by content; a name before the path says it, for example sysmon=events.jsonl.
+    #[arg(long, value_name = "[FORMAT=]PATH")]
+    pub endpoint_log: Vec<EndpointInput>,
+
     /// Networks at home [default: the private ranges, and what is learned]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,
+
+    /// File that survives the run: baselines, first-seen, incidents; the next run goes on with it [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
 
     /// Seed of hashes and identities; the same seed gives the same records
     #[arg(long, value_name = "N")]

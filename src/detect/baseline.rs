@@ -8,17 +8,16 @@ use super::learn::shared::SharedNames;
 use super::learn::{Learner, Moved};
 use super::pair::Contribution;
 use super::roster::Roster;
-use super::{Detector, Map, OpenFlow, cases, rules};
+use super::{Detector, OpenFlow, cases, rules};
 use crate::observe::{FlowDelta, FlowId};
 use crate::output::Identity;
 use crate::parse::NameSource;
+use crate::state::Shelf;
 use crate::units::Timestamp;
 use std::sync::Arc;
 
 /// Seconds of history from which on the lanes judge; before, the volume rule alone does.
 pub(super) const COLD_SECS: i64 = 86_400;
-/// From here on the site is known, and volume alone is no alert any more.
-const SETTLED_SECS: i64 = 14 * 86_400;
 
 /// Everything that is learned of the site.
 #[derive(Debug, Default)]
@@ -26,7 +25,7 @@ pub(super) struct Baselines {
     pub learner: Learner,
     pub roster: Roster,
     pub names: SharedNames,
-    pub cases: Map<(u32, u32), cases::Case>,
+    pub cases: Shelf<(u32, u32), cases::Case>,
     /// Cases with an open incident, in the order they were opened.
     pub open: Vec<(u32, u32)>,
 }
@@ -78,11 +77,6 @@ fn of_service(known: &Known, name: &str) -> (String, String, Kind) {
 }
 
 impl Detector {
-    /// The site is known: what is usual there decides, and volume alone goes to the log.
-    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
-        self.base.learner.age(now.secs()) >= SETTLED_SECS
-    }
-
     /// Enough has been seen of the site for the lanes to judge.
     pub(super) fn is_learned(&self, now: Timestamp) -> bool {
         self.base.learner.age(now.secs()) >= COLD_SECS
@@ -150,6 +144,7 @@ impl Detector {
         }
         let secs = now.secs();
         let Some((host, target)) = self.place(flow, secs) else { return };
+        self.watch.learned();
         let Some(open) = self.flows.get_mut(&flow) else { return };
         let opened = !std::mem::replace(&mut open.began, true);
         let push = open.total.0 > open.total.1;
@@ -159,7 +154,7 @@ impl Detector {
         let wanted = self.base.cases.contains_key(&key) || self.base.learner.is_material(host, target);
         if wanted {
             let part = contribution(flow, open, moved, gap);
-            let case = self.base.cases.entry(key).or_insert_with(|| cases::Case::new(now, window));
+            let case = self.base.cases.or_insert_with(key, || cases::Case::new(now, window));
             case.pair.add(&part, now, window);
         }
         let Some(values) = values else { return };

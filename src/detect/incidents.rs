@@ -1,5 +1,6 @@
 //! Asks the analytics when a pair has grown, and keeps its incident.
 
+use super::attribution::Matter;
 use super::identity::Known;
 use super::learn::evidence::Values;
 use super::pair::{Pair, PairKey};
@@ -25,18 +26,22 @@ impl Detector {
         if !self.is_monitored(&known) {
             return;
         }
-        let usual_decides = self.is_settled(now);
+        let learned = self.is_learned(now);
         let (budget, cap) = (self.budget(&known, key, now), self.hard_cap(&known, key));
-        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        let Some(pair) = self.pairs.get(&key) else { return };
         let out = pair.window.out();
-        if out < threshold {
+        // Once the site has been watched for a day, what is usual there decides: volume alone would spend the budget.
+        // The site's own caps hold for ever, and what has been opened is told to its end.
+        let broken = cap.is_some_and(|cap| out > cap);
+        if out < threshold || (learned && pair.incident.is_none() && !broken) {
             return;
         }
+        let silent = self.silenced(&open.identity, out, now, false).is_some();
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
         let severity = upload_volume::severity(&known, out, threshold, &self.config);
         let loud = || upload_volume::loudness(&known, out, threshold, &self.config);
         let severity = policy::weigh(severity, loud, out, budget, cap);
-        // Once the site is known, what is usual decides: volume alone would spend the budget, and stays in the log.
-        let severity = if usual_decides { Severity::Low } else { severity };
+        let severity = if silent { Severity::Low } else { severity };
         let due = if let Some(incident) = &pair.incident {
             incident.due(severity, now)
         } else {
@@ -92,7 +97,8 @@ impl Detector {
             self.write_incident(key, &known, threshold, severity, due, now);
         }
         let Some(pair) = self.pairs.get_mut(&key) else { return };
-        (pair.incident, pair.known) = (None, None);
+        let flow = pair.incident.take().map(|i| i.flow);
+        pair.known = None;
         // What this incident has told does not open the next one.
         let told = pair.window.out();
         pair.window.withdraw(told, 0);
@@ -104,6 +110,19 @@ impl Detector {
         pair.flows_total = 0;
         pair.destinations.clear();
         pair.signs.clear();
+        if let Some(flow) = flow {
+            self.forget_matter(flow, Matter::Pair(key));
+        }
+    }
+
+    /// Something is known of an open incident that its last record does not say.
+    pub(super) fn update_incident(&mut self, key: PairKey, due: Due, now: Timestamp) {
+        let Some(pair) = self.pairs.get(&key) else { return };
+        let (Some(incident), Some(known)) = (&pair.incident, pair.known.clone()) else { return };
+        let severity = incident.severity;
+        if let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) {
+            self.write_incident(key, &known, threshold, severity, due, now);
+        }
     }
 
     /// `monitored_services` names it, or names nothing at all.
@@ -121,11 +140,13 @@ impl Detector {
         due: Due,
         now: Timestamp,
     ) {
+        self.attribute_incident(Matter::Pair(key), now);
         let Some(pair) = self.pairs.get_mut(&key) else { return };
         let Some(incident) = pair.incident.as_mut() else { return };
         let seq = incident.write(severity, now);
         let incident = incident.clone();
         let mut record = self.record(key, known, threshold, due, seq, &incident, now);
+        record.evidence.extend(self.silenced(&record.identity, record.up_bytes_24h, now, true));
         self.answer(&mut record, None, false);
         self.totals.note_incident(&record);
         self.counters.alerts += u64::from(due.alert);
@@ -137,7 +158,13 @@ impl Detector {
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
         let level = category.map_or(level.storage, |c| level.level(c)).0;
-        let asked = answers::Asked { record, roster: &self.base.roster, values, learned };
+        let asked = answers::Asked {
+            record,
+            roster: &self.base.roster,
+            values,
+            learned,
+            changed: self.changed_lately(record.at),
+        };
         let said = answers::answers(&asked);
         record.escalate = answers::escalate(&said, record.up_bytes_24h, level);
         record.containment = answers::containment(record);
@@ -177,7 +204,7 @@ impl Detector {
             signature_id: upload_volume::signature_id(known.category),
             signature: format!("EGRET upload to {service} ({category}){critical}"),
             lane: upload_volume::LANE,
-            score: upload_volume::score(out, threshold),
+            score: self.volume_score(known, key, out, threshold),
             severity: incident.severity,
             flow: incident.flow,
             ends: incident.ends,
@@ -212,9 +239,10 @@ fn sentence(key: PairKey, known: &Known, incident: &Incident, pair: &Pair, thres
         1 => "1 flow".to_owned(),
         n => format!("{n} flows"),
     };
+    let sender = super::attribution::sender(&incident.identity, Some(key.host));
     format!(
         "{} sent {} to {} ({name}) over {flows} in {}, {} came back; the level is {}.",
-        key.host,
+        sender,
         Bytes(incident.up_bytes),
         known.class.service_name,
         pair.seen.1.since(pair.seen.0),

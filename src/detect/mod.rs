@@ -7,13 +7,17 @@ pub mod agents;
 mod answers;
 #[cfg(test)]
 mod attacks;
+mod attribution;
 mod baseline;
+pub mod blind;
 mod cases;
 pub mod dns;
 pub mod home;
 pub mod hosts;
 pub mod identity;
 mod incidents;
+mod keep;
+pub mod known;
 pub mod lanes;
 pub mod learn;
 mod naming;
@@ -34,6 +38,7 @@ use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
 use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
 use crate::parse::{AppProto, Facts, TlsFacts};
 use crate::signatures::{Catalogue, Sanction};
+use crate::state::Shelf;
 use crate::units::{Both, Direction, Timestamp};
 use home::{Home, Sides};
 use identity::{Known, Namer};
@@ -97,7 +102,7 @@ pub struct Detector {
     resolved: dns::Resolved,
     memory: naming::Memory,
     flows: Map<FlowId, OpenFlow>,
-    pairs: Map<PairKey, Pair>,
+    pairs: Shelf<PairKey, Pair>,
     /// Pairs with an open incident, in the order they were opened.
     open: Vec<PairKey>,
     checked: Timestamp,
@@ -105,6 +110,10 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
+    /// Set where endpoint logs are heard.
+    attributing: Option<Box<attribution::Attributing>>,
+    kept: keep::Memo,
+    watch: blind::Watch,
 }
 
 impl Detector {
@@ -125,13 +134,16 @@ impl Detector {
             namer: Namer::new(catalogue),
             resolved: dns::Resolved::default(),
             flows: Map::default(),
-            pairs: Map::default(),
+            pairs: Shelf::default(),
             open: Vec::new(),
             checked: Timestamp::MIN,
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
             base: baseline::Baselines::default(),
+            attributing: None,
+            kept: keep::Memo::default(),
+            watch: blind::Watch::default(),
         }
     }
 
@@ -144,6 +156,7 @@ impl Detector {
     /// Takes one telling. Records come out of [`Detector::take_records`].
     pub fn observe(&mut self, told: Told) {
         let now = told.now;
+        self.watch.advance(now);
         self.close_idle_incidents(now);
         match told.what {
             Telling::Named { flow, ends, at, facts, complete, path } => {
@@ -154,13 +167,15 @@ impl Detector {
             }
             Telling::Delta(delta) => self.delta(&delta, now),
             Telling::Dns(answer) => {
+                self.watch.answer();
                 self.resolved.learn(&answer, now);
                 self.records.push(Record::Dns(answer));
             }
             Telling::Summary(summary) => self.summary(summary, now),
             Telling::Lease(lease) => {
                 self.memory.hosts.learn(&lease);
-                if !lease.ip.is_unspecified() {
+                self.lease_for_joiner(&lease);
+                if lease.until > lease.at && !lease.ip.is_unspecified() {
                     self.base.roster.lease(lease.ip, lease.mac);
                 }
             }
@@ -177,8 +192,12 @@ impl Detector {
         self.counters.late += tellings;
     }
 
-    /// The end of the input: closes what is open.
+    /// The end of the input: closes what is open, unless it outlives the run.
     pub fn finish(&mut self, now: Timestamp) {
+        self.watch.look();
+        if self.is_kept() {
+            return;
+        }
         self.close_all_incidents(now);
     }
 
@@ -190,7 +209,19 @@ impl Detector {
     /// What was counted so far.
     pub fn counters(&self) -> DetectCounters {
         let (leases, hosts_evicted) = self.memory.hosts.counts();
-        DetectCounters { pairs: self.pairs.len() as u64, leases, hosts_evicted, ..self.counters.clone() }
+        DetectCounters {
+            pairs: self.pairs.len() as u64,
+            leases,
+            hosts_evicted,
+            blind: self.watch.hours(),
+            blind_now: self.watch.now(),
+            ..self.counters.clone()
+        }
+    }
+
+    /// What this sensor should have seen and has not.
+    pub fn blindness(&self) -> Vec<String> {
+        self.watch.remarks()
     }
 
     /// Totals for the summary of the run.
@@ -219,10 +250,12 @@ impl Detector {
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         let moved = moved || open.client != client.originator;
+        identity.attribution = open.identity.attribution.take();
         let renamed = open.identity.name != identity.name;
         (open.ends, open.identity, open.known, open.sides, open.path) =
             (ends, identity.clone(), known, sides, path);
         open.client = client.originator;
+        self.seat(flow, false, now);
         if moved {
             self.rebook(flow, now);
         }
@@ -252,7 +285,12 @@ impl Detector {
         }
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
-        open.at = (delta.first, delta.last);
+        let met = std::mem::replace(&mut open.at, (delta.first, delta.last)).1 > Timestamp::default();
+        if !met {
+            self.seat(delta.flow, false, now);
+        }
+        self.attribute(delta.flow, now);
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         let direction = match open.sides {
             Sides::Out(direction) => direction,
             // A name that makes the responder outside may still come: its bytes must not be lost until then.
@@ -306,7 +344,7 @@ impl Detector {
             self.counters.pairs_evicted += 1;
         }
         let window = self.config.time_window;
-        let pair = self.pairs.entry(key).or_insert_with(|| Pair::new(now, window));
+        let pair = self.pairs.or_insert_with(key, || Pair::new(now, window));
         pair.add(&contribution, now, window);
         let grew = contribution.out > 0;
         open.pair = Some(key);
@@ -354,6 +392,7 @@ impl Detector {
         if identity.host.is_none() {
             identity.host = self.host_of(&summary.ends, open.sides, &summary.path, now);
         }
+        self.attribute_summary(&mut identity, &summary, open.sides, now);
         let pair = open.pair.and_then(|key| self.pairs.get(&key));
         let alerted = open.alerted || (open.counted > 0 && pair.is_some_and(|p| p.incident.is_some()));
         if ended {
@@ -361,6 +400,7 @@ impl Detector {
                 *self.counters.names.entry(source.as_str()).or_default() += 1;
             }
             self.count_hidden(&identity);
+            self.watch.flow(&summary, open.sides);
             self.totals.add(&summary, &identity, open.sides);
         }
         self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
@@ -444,7 +484,7 @@ impl OpenFlow {
 }
 
 /// Makes room: among some pairs, the one that moved least and has no incident goes.
-fn evict(pairs: &mut Map<PairKey, Pair>) {
+fn evict(pairs: &mut Shelf<PairKey, Pair>) {
     let idle = |p: &Pair| (p.incident.is_some(), p.window.out(), p.seen.1);
     let victim = pairs.iter().take(64).min_by_key(|(_, p)| idle(p)).map(|(k, _)| *k);
     if let Some(key) = victim {

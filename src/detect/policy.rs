@@ -3,26 +3,39 @@
 use super::Detector;
 use super::identity::Known;
 use super::pair::PairKey;
+use super::upload_volume;
 use crate::output::{Evidence, Severity};
 use crate::signatures::{Allow, Standing, Who};
 use crate::units::{Bytes, Timestamp};
 
 impl Detector {
-    /// The allow-list entry that covers this host and service now.
+    /// Who sends: host, and program where one alone sent it all and that is certain.
+    fn sender(&self, key: PairKey) -> Who<'_> {
+        let process = self.pairs.get(&key).and_then(super::pair::Pair::sole_program);
+        Who { address: Some(key.host), name: None, groups: &[], process }
+    }
+
+    /// The allow-list entry that covers this host, program and service now.
     fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
-        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
+        let who = self.sender(key);
         self.namer.catalogue().site().allowance(known.service, &who, now)
     }
 
     /// What the site said of this tenant, where that has a cap.
     fn standing(&self, known: &Known, key: PairKey) -> Option<&Standing> {
-        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
+        let who = self.sender(key);
         self.namer.catalogue().site().standing(known.service, known.class.tenant.as_deref(), &who)
     }
 
     /// The same for a host whose destination was found by other means.
-    pub(super) fn allowed(&self, known: &Known, host: std::net::IpAddr, now: Timestamp) -> Option<u64> {
-        let who = Who { address: Some(host), name: None, groups: &[], process: None };
+    pub(super) fn allowed(
+        &self,
+        known: &Known,
+        host: std::net::IpAddr,
+        process: Option<&str>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let who = Who { address: Some(host), name: None, groups: &[], process };
         let allow = self.namer.catalogue().site().allowance(known.service, &who, now)?;
         Some(allow.budget.bytes.0)
     }
@@ -36,6 +49,13 @@ impl Detector {
     /// From here on a sanction calms no more.
     pub(super) fn hard_cap(&self, known: &Known, key: PairKey) -> Option<u64> {
         self.standing(known, key)?.hard_cap.as_ref().map(|cap| cap.bytes.0)
+    }
+
+    /// What the volume is worth; the site's own cap is worth more than any volume.
+    pub(super) fn volume_score(&self, known: &Known, key: PairKey, out: u64, threshold: u64) -> f64 {
+        let broken = self.hard_cap(known, key).is_some_and(|cap| out > cap);
+        let score = upload_volume::score(out, threshold);
+        if broken { score.max(upload_volume::CAP_BROKEN) } else { score }
     }
 
     /// The same for people.

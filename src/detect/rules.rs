@@ -4,6 +4,7 @@
 
 use super::learn::host::Part;
 use super::learn::kind::Kind;
+use super::learn::ring::Growth;
 use crate::config::DetectConfig;
 use crate::output::Severity;
 use crate::units::Bytes;
@@ -40,6 +41,10 @@ pub struct Sight<'s> {
     pub pulled: u64,
     /// Intervals between its connections: how many, mean in seconds, spread over mean.
     pub rhythm: (u32, f64, f64),
+    /// How the days before grew, in units of so many bytes.
+    pub growth: Growth,
+    /// See there.
+    pub unit: f64,
     /// Bytes out in all, of the trailing day, and the largest day before.
     pub host_total: (u64, u64),
 }
@@ -84,6 +89,7 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("periodic_upload", "small", None, 15_672_006, "uploads in a steady rhythm", periodic),
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
+    rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
 ];
 
@@ -100,10 +106,14 @@ const fn rule(
 
 /// A server that sends so much somewhere new does not do what it is there for.
 const SERVER_LEVEL: u64 = 100_000_000;
+/// So much above the first level, in all.
+const TRAINED_LEVEL: f64 = 500_000_000.0;
 /// Posts of a day that are no snippets any more.
 const POSTS: u32 = 6;
 /// And so many bytes.
 const POSTS_LEVEL: u64 = 4_000;
+/// A part of a split collection.
+const SPREAD_LEVEL: u64 = 10_000_000;
 /// Staged uploads below this are not told from daily work.
 const STAGED_LEVEL: u64 = 200_000_000;
 /// A hypervisor that sends so much has lost a machine.
@@ -211,7 +221,9 @@ fn periodic(s: &Sight<'_>) -> Option<Finding> {
 
 /// One collection, several ways out.
 fn many_services(s: &Sight<'_>) -> Option<Finding> {
-    if s.others < 3 || !is_outside(s.kind) || s.part.gateway || !s.settled || s.days_used > 0 {
+    let wanted = is_storage(s.kind) || matches!(s.kind, Kind::Object | Kind::Nameless);
+    let new = s.settled && s.days_used == 0;
+    if s.others < 3 || !wanted || s.part.gateway || !new || s.pushed < SPREAD_LEVEL {
         return None;
     }
     found(
@@ -234,6 +246,19 @@ fn many_hosts(s: &Sight<'_>) -> Option<Finding> {
         0,
         format!("{} hosts began to send to a bucket that nobody used two days ago", s.hosts.1),
     )
+}
+
+/// Somebody trains the baseline: a little more every day. Compared with where it began, not with yesterday.
+fn trained_up(s: &Sight<'_>) -> Option<Finding> {
+    let g = &s.growth;
+    let excess = g.excess * s.unit + s.day.0 as f64;
+    let steady = g.n >= 8 && g.tau >= 0.7 && g.late - g.early >= 0.65;
+    if !is_outside(s.kind) || s.part.gateway || !steady || excess < TRAINED_LEVEL {
+        return None;
+    }
+    let times = 10f64.powf(g.late - g.early);
+    let text = format!("{times:.0} times as much a day as {} active days ago, growing steadily", g.n);
+    found(0.3, Severity::Medium, TRAINED_LEVEL as u64, text)
 }
 
 /// Low by design: it sees what the catalogue does not, and what the destination explains.

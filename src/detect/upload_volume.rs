@@ -73,7 +73,7 @@ pub fn loudness(known: &Known, out: u64, threshold: u64, config: &DetectConfig) 
 
 /// Reasons in words and numbers.
 pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &DetectConfig) -> Vec<Evidence> {
-    let score = score(out, threshold);
+    let excess = excess(out, threshold);
     let ratio = out as f64 / into.max(1) as f64;
     let role = known.class.role;
     vec![
@@ -81,7 +81,7 @@ pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &Det
             name: "volume",
             value: out as f64,
             weight: 0.0,
-            contribution: score,
+            contribution: excess,
             text: format!(
                 "{} out in {}, the level for {} is {}",
                 Bytes(out),
@@ -113,7 +113,40 @@ pub fn evidence(known: &Known, out: u64, into: u64, threshold: u64, config: &Det
     ]
 }
 
-/// How far above the level, in powers of ten.
+/// A cap that the site has set itself is broken: what that is worth on the scale of [`score`].
+pub const CAP_BROKEN: f64 = 0.5;
+
+/// How often volume alone is wrong: powers of ten above the level, and -log10 of the false alerts per 1,000 hosts and
+/// day, measured on generated networks (docs/detection.md).
+const SCALE: &[(f64, f64)] =
+    &[(0.0, -2.65), (1.0, -2.51), (2.0, -2.39), (2.5, -2.18), (3.0, -1.81), (3.5, -1.4), (4.0, -1.05)];
+
+/// What a volume is worth: -log10 of the false alerts expected per 1,000 hosts and day.
 pub fn score(out: u64, threshold: u64) -> f64 {
+    let above = excess(out, threshold);
+    let i = SCALE.partition_point(|p| p.0 <= above).clamp(1, SCALE.len() - 1);
+    let (a, b) = (SCALE[i - 1], SCALE[i]);
+    a.1 + (above - a.0) * (b.1 - a.1) / (b.0 - a.0)
+}
+
+/// How far above the level, in powers of ten.
+fn excess(out: u64, threshold: u64) -> f64 {
     (out.max(1) as f64 / threshold.max(1) as f64).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_worth_more_and_never_much() {
+        let mut before = f64::MIN;
+        for step in 0..60 {
+            let now = score(3_000_000 << step.min(40), 3_000_000);
+            assert!(now >= before, "{step}");
+            before = now;
+        }
+        assert!((score(3_000_000, 3_000_000) + 2.65).abs() < 1e-9);
+        assert!(score(1_000_000_000, 3_000_000) < -1.5);
+    }
 }

@@ -5,6 +5,7 @@
 
 use crate::decode::Transport;
 use crate::units::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub enum EndpointEvent {
 }
 
 /// Which product wrote the log. Shown as the source of an attribution and the unit for which clocks are learned.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum SourceKind {
     /// Sysmon for Windows, in whichever envelope.
     Sysmon,
@@ -341,6 +342,30 @@ impl EndpointEvent {
 }
 
 impl SourceKind {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::Sysmon,
+        Self::SysmonLinux,
+        Self::WindowsSecurity,
+        Self::Defender,
+        Self::Ecs,
+        Self::Auditd,
+        Self::Osquery,
+        Self::Tetragon,
+        Self::CrowdStrike,
+        Self::SentinelOne,
+        Self::CarbonBlack,
+        Self::EndpointSecurity,
+        Self::Santa,
+        Self::Falco,
+        Self::Tracee,
+        Self::ZeekAgent,
+        Self::AzureVm,
+        Self::Esxi,
+        Self::Dhcp,
+        Self::Site,
+    ];
+
     /// As records show it in `attribution.source`, and as users name it before `=PATH`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,11 @@
 //! Records for the tests of this folder: every field set, the values easy to tell apart.
 
 use super::*;
+use crate::attribute::{Level, ParentProcess, Process, Status};
 use crate::decode::{Path, Transport};
+use crate::endpoint::SourceKind;
 use crate::observe::{Counts, EndReason, FlowState, TcpSeen};
+use crate::parse::fingerprint::{ClientPrint, ServerPrint};
 use crate::parse::{AppProto, Certificate, HttpFacts, TlsFacts};
 
 /// 2026-01-31 23:59:59.123456 UTC.
@@ -63,6 +66,43 @@ pub(crate) fn identity() -> Identity {
             country: Some("US".into()),
             city: Some("San Francisco".into()),
         })),
+        attribution: Some(Arc::new(attribution())),
+    }
+}
+
+fn attribution() -> Attribution {
+    let parent = ParentProcess {
+        key: Some(2),
+        name: "explorer".into(),
+        path: Some(r"C:\Windows\explorer.exe".into()),
+        pid: Some(4_000),
+    };
+    let process = Process {
+        key: 1,
+        name: "rclone".into(),
+        path: Some(r"C:\Tools\rclone.exe".into()),
+        pid: Some(4_711),
+        start: Some(at()),
+        command_line: Some("rclone copy C:\\Data remote:".into()),
+        user: Some(r"CORP\ann".into()),
+        original_name: Some("rclone.exe".into()),
+        sha256: Some([0xab; 32]),
+        signer: Some("Example Signer".into()),
+        container: None,
+        parent: Some(Arc::new(parent)),
+    };
+    Attribution {
+        level: Level::L1,
+        confidence: 0.99,
+        status: Status::Matched,
+        candidates: 1,
+        source: Some(SourceKind::Sysmon),
+        delta_ms: Some(-7),
+        reason: "ports, addresses and time agree".into(),
+        process: Some(Arc::new(process)),
+        speaks_for_others: false,
+        host_name: Some("pc7".into()),
+        user: Some(r"CORP\ann".into()),
     }
 }
 
@@ -83,9 +123,11 @@ pub(crate) fn tls_facts() -> Facts {
         cipher: Some(0x1301),
         client_alpns: vec!["h2".into(), "http/1.1".into()],
         server_alpn: Some("h2".into()),
-        ja3: Some("cd08e31494f9531f560d64c695473da9".into()),
-        ja3s: Some("907bf3ecef1c987c889946b737b43de8".into()),
-        ja4: Some("t13d1516h2_8daaf6152771_b186095e22b6".into()),
+        client_print: Some(Box::new(ClientPrint::known(
+            "cd08e31494f9531f560d64c695473da9",
+            "t13d1516h2_8daaf6152771_b186095e22b6",
+        ))),
+        server_print: Some(Box::new(ServerPrint::known("907bf3ecef1c987c889946b737b43de8"))),
         ech: Ech::None,
         resumed: true,
         certificate: Some(Box::new(certificate)),
@@ -210,6 +252,7 @@ pub(crate) fn incident() -> IncidentRecord {
             ends: ends(),
             name: Some("content.dropboxapi.com".into()),
             up_bytes: 312_000_000,
+            attribution: Some(Arc::new(attribution())),
         }],
         flows_total: 3,
         destinations: vec![("content.dropboxapi.com".into(), 312_000_000)],
@@ -251,6 +294,7 @@ fn answers() -> Answers {
 
 pub(crate) fn stats() -> Stats {
     let mut stats = Stats { uptime_secs: 62, lines: 12, ..Stats::default() };
+    stats.detect.blind_now[1] = true;
     stats.front.frames = 100;
     stats.front.bytes = 98_000;
     stats.front.decoded = 90;

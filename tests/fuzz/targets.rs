@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod endpoint;
+mod feeds;
 mod files;
 mod frames;
 mod logs;
@@ -55,6 +57,10 @@ pub(crate) static TARGETS: &[Target] = &[
     target("site", 4, texts::site, texts::site_seeds),
     target("hosts", 20, texts::hosts, texts::host_seeds),
     target("quantities", 20, texts::quantities, texts::quantity_seeds),
+    target("endpoint-stream", 4, endpoint::stream, endpoint::log_seeds),
+    target("endpoint-records", 10, endpoint::records, endpoint::log_seeds),
+    target("endpoint-tables", 4, endpoint::tables, endpoint::table_seeds),
+    target("secrets", 20, feeds::secrets, feeds::secret_seeds),
     target("command-line", 2, texts::command_line, texts::command_line_seeds),
 ];
 

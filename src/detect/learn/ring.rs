@@ -70,6 +70,19 @@ impl Ring {
         n
     }
 
+    /// How steadily active days grew: see [`Growth`].
+    pub fn growth(&self, from: u32, to: u32) -> Growth {
+        let mut values = [0.0; DAYS];
+        let mut n = 0;
+        for day in from.max(to.saturating_sub(DAYS as u32))..to {
+            if let Some(value) = self.get(day) {
+                values[n] = value;
+                n += 1;
+            }
+        }
+        Growth::of(&values[..n])
+    }
+
     /// Number of active days, their median and their spread (MAD as a standard deviation), in decades.
     pub fn stats(&self, from: u32, to: u32) -> Stats {
         let mut values = [0.0; DAYS];
@@ -110,6 +123,46 @@ impl Stats {
         }
         values.sort_by(f64::total_cmp);
         Self { n, median, spread: 1.4826 * middle(values), max }
+    }
+}
+
+/// Growth from active day to active day.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Growth {
+    /// Active days.
+    pub n: usize,
+    /// Kendall's tau: 1 when every day is larger than all before, 0 by chance.
+    pub tau: f64,
+    /// Median of the first five, log10 in units.
+    pub early: f64,
+    /// Median of the last three, log10 in units.
+    pub late: f64,
+    /// Sum of what lies above twice the early median, in units.
+    pub excess: f64,
+}
+
+impl Growth {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len();
+        if n < 3 {
+            return Self { n, ..Self::default() };
+        }
+        let mut concordant = 0i32;
+        for (i, a) in values.iter().enumerate() {
+            for b in &values[i + 1..] {
+                concordant += i32::from(b > a) - i32::from(b < a);
+            }
+        }
+        let sorted = |part: &[f64]| {
+            let mut part = part.to_vec();
+            part.sort_by(f64::total_cmp);
+            middle(&part)
+        };
+        let early = sorted(&values[..n.min(5)]);
+        let level = 2.0 * 10f64.powf(early);
+        let excess = values.iter().map(|v| (10f64.powf(*v) - level).max(0.0)).sum();
+        let pairs = (n * (n - 1) / 2) as f64;
+        Self { n, tau: f64::from(concordant) / pairs, early, late: sorted(&values[n - 3..]), excess }
     }
 }
 

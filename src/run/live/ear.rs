@@ -1,12 +1,15 @@
 //! The detector's thread: hears the workers in the order of time, judges, and hands records on.
 
+use super::super::keep::{Checkpoints, Keep};
 use super::merge::Merge;
 use super::pending::Pending;
 use super::{BEAT, Counts, Message, WARN_EVERY};
 use crate::capture::live::Notice;
 use crate::counters::{FrontCounters, Stats};
 use crate::detect::Detector;
+use crate::detect::blind::Blind;
 use crate::output::Record;
+use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +25,9 @@ pub(super) struct Ear {
     pub(super) stop: Arc<AtomicBool>,
     /// How long a writer that takes nothing is waited for at the end.
     pub(super) last_lines: Duration,
+    /// Checkpoints go to the writer by a way of their own: logs that wait hold up no alert.
+    pub(super) to_state: Sender<Keep>,
+    pub(super) checkpoints: Checkpoints,
 }
 
 impl Ear {
@@ -54,7 +60,7 @@ impl Ear {
             if let Some(now) = merge.now() {
                 detector.idle(now);
             }
-            self.pass_on(&mut detector, &merge);
+            self.pass_on(&mut detector, &merge, at);
             if at.duration_since(told_stats) >= self.stats_every {
                 told_stats = at;
                 let stats = self.stats(&counts, &detector);
@@ -68,19 +74,51 @@ impl Ear {
         }
         detector.count_late(merge.take_late());
         detector.finish(merge.now().unwrap_or_default());
-        self.pass_on(&mut detector, &merge);
+        let end = Instant::now();
+        self.pass_on(&mut detector, &merge, end);
+        if let Some(now) = merge.now().filter(|_| detector.is_kept()) {
+            for keep in self.checkpoints.at_once(&mut detector, now, true, Vec::new()) {
+                // A writer that takes nothing any more leaves the state as it was.
+                let _ = self.to_state.send_timeout(keep, self.last_lines);
+            }
+        }
         self.pending.finish(self.last_lines);
         (detector, self.pending.left_out())
     }
 
-    fn pass_on(&mut self, detector: &mut Detector, merge: &Merge) {
+    fn pass_on(&mut self, detector: &mut Detector, merge: &Merge, at: Instant) {
         let now = merge.now();
         // At the end nothing is lost by waiting; before, a worker would be held up, and then the ring.
         let patience = self.stop.load(Ordering::Relaxed).then_some(self.last_lines);
-        for record in detector.take_records() {
+        let (incidents, records): (Vec<Record>, Vec<Record>) = detector
+            .take_records()
+            .into_iter()
+            .partition(|record| detector.is_kept() && matches!(record, Record::Incident(_)));
+        for record in records {
             self.pending.push(record, now.unwrap_or_default(), patience);
         }
+        if let Some(now) = now.filter(|_| detector.is_kept()) {
+            self.keep(detector, incidents, now, at);
+        }
         self.pending.pass_on(now);
+    }
+
+    /// A slice of a checkpoint; a whole one at once when there are incidents: neither is to be without the other.
+    fn keep(&mut self, detector: &mut Detector, incidents: Vec<Record>, now: Timestamp, at: Instant) {
+        if incidents.is_empty() {
+            if !self.to_state.is_full()
+                && let Some(keep) = self.checkpoints.turn(detector, now, at)
+            {
+                let _ = self.to_state.try_send(keep);
+            }
+        } else if self.to_state.is_empty() {
+            for keep in self.checkpoints.at_once(detector, now, false, incidents) {
+                let _ = self.to_state.try_send(keep);
+            }
+        } else {
+            // The writer is behind: alerts first, the state with the next checkpoint.
+            incidents.into_iter().for_each(|record| self.pending.push(record, now, None));
+        }
     }
 
     fn stats(&self, counts: &[Counts], detector: &Detector) -> Stats {
@@ -106,6 +144,7 @@ impl Ear {
 #[derive(Default)]
 struct Watch {
     kinds: [Warned; 4],
+    blind: [Warned; Blind::COUNT],
 }
 
 /// One kind of loss: when it was warned of, and what had been lost by then.
@@ -118,6 +157,12 @@ struct Warned {
 
 impl Watch {
     fn look(&mut self, stats: &Stats, at: Instant, show: &Sender<Notice>) {
+        for ((warned, hours), blind) in self.blind.iter_mut().zip(stats.detect.blind).zip(Blind::ALL) {
+            if hours > warned.lost {
+                let _ = show.try_send(Notice::Blind(blind.text()));
+                *warned = Warned { at: Some(at), lost: hours, of: 0 };
+            }
+        }
         let total = stats.total();
         let kinds: [(u64, u64, fn(u64, u64) -> Notice); 4] = [
             (stats.front.kernel_drops, stats.front.kernel_frames, Notice::Drops),
