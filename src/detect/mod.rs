@@ -12,6 +12,7 @@ mod baseline;
 pub mod blind;
 mod cases;
 pub mod dns;
+mod groups;
 pub mod home;
 pub mod hosts;
 pub mod identity;
@@ -20,6 +21,8 @@ mod keep;
 pub mod known;
 pub mod lanes;
 pub mod learn;
+#[cfg(test)]
+mod midflow;
 mod naming;
 pub mod pair;
 mod policy;
@@ -125,6 +128,8 @@ impl Detector {
         home_net: Option<Nets>,
         catalogue: Arc<Catalogue>,
     ) -> Self {
+        let mut base = baseline::Baselines::default();
+        base.learner.levels = rules::levels(&config);
         Self {
             config,
             sensor: sensor.to_owned(),
@@ -140,7 +145,7 @@ impl Detector {
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
-            base: baseline::Baselines::default(),
+            base,
             attributing: None,
             kept: keep::Memo::default(),
             watch: blind::Watch::default(),
@@ -471,6 +476,12 @@ impl OpenFlow {
             0
         };
         self.counted = self.counted.max(counts);
+    }
+
+    /// The address at home.
+    fn home_side(&self) -> Option<IpAddr> {
+        let Sides::Out(direction) = self.sides else { return None };
+        Some(self.ends.from(direction).0)
     }
 
     fn pair_key(&self) -> Option<PairKey> {
