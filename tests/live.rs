@@ -23,7 +23,7 @@ use pcapwrite::{Classic, Frame};
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -400,49 +400,37 @@ fn several_interfaces_come_together() {
     assert_eq!(flows(&dir), replay);
 }
 
+/// The built program, capturing.
+fn program(cable: &Cable, dir: &Path, more: &[&str]) -> Child {
+    let child = Command::new("ip")
+        .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
+        .args(["--ring", "16MiB", "-o"])
+        .arg(dir)
+        .args(more)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    // It is up when the log is there and what is sent arrives: sent until then, it does not count.
+    while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1_000));
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
 #[test]
 fn logs_are_rotated_and_reopened_while_it_runs() {
     let (_turn, Some(cable)) = (turn(), cable()) else { return };
     let dir = dir("rotated");
-    let sensor = |rotate: &str| {
-        let child = Command::new("ip")
-            .args([
-                "netns",
-                "exec",
-                cable.tap_name(),
-                env!("CARGO_BIN_EXE_egret"),
-                "live",
-                "-i",
-                FAR,
-                "--quiet",
-            ])
-            .args([
-                "--workers",
-                "1",
-                "--ring",
-                "16MiB",
-                "--set",
-                "output.rotate_every=1s",
-                "--set",
-                rotate,
-                "-o",
-            ])
-            .arg(&dir)
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        std::thread::sleep(Duration::from_millis(500));
-        child
-    };
-    let signal = |child: &std::process::Child, name: &str| {
-        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
-    };
     // A run that is killed leaves lines under the plain name; the next puts them away and compresses them.
     std::fs::write(dir.join("eve.json"), "{\"event_type\":\"old\"}\n{\"half").unwrap();
-    let mut child = sensor("output.rotate=true");
+    let every = ["--set", "output.rotate_every=1s"];
+    let mut child = program(&cable, &dir, &every);
     let frames = frames(Way::Plain, 4);
     for _ in 0..4 {
         cable.send(&frames, RATE).unwrap();
@@ -458,7 +446,7 @@ fn logs_are_rotated_and_reopened_while_it_runs() {
     }
     // Somebody else moves them: SIGHUP opens the file anew, and what is written goes there.
     std::fs::remove_file(dir.join("eve.json")).unwrap();
-    let mut child = sensor("output.rotate=false");
+    let mut child = program(&cable, &dir, &["--set", "output.rotate=false"]);
     std::fs::rename(dir.join("eve.json"), dir.join("eve.json.1")).unwrap();
     signal(&child, "-HUP");
     let began = Instant::now();
@@ -529,23 +517,10 @@ fn what_cannot_be_opened_is_explained() {
 fn the_program_captures_until_a_signal_and_writes_stats() {
     let (_turn, Some(cable)) = (turn(), cable()) else { return };
     let dir = dir("program");
-    let mut sensor = Command::new("ip")
-        .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
-        .args(["--workers", "2", "--ring", "16MiB", "--json", "-o"])
-        .arg(&dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut sensor = program(&cable, &dir, &["--json", "--workers", "2"]);
     let frames = frames(Way::Vlan, 10);
-    let began = Instant::now();
-    // It is up when the log is there and what is sent arrives: sent until then, it does not count.
-    while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(300));
     let sent = cable.send(&frames, RATE).unwrap();
-    let pid = sensor.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    signal(&sensor, "-TERM");
     let mut said = String::new();
     sensor.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(sensor.wait().unwrap().success());
