@@ -415,7 +415,7 @@ fn program(cable: &Cable, dir: &Path, more: &[&str]) -> Child {
     while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    std::thread::sleep(Duration::from_millis(1_000));
+    std::thread::sleep(Duration::from_secs(1));
     child
 }
 
