@@ -33,6 +33,9 @@ pub(super) struct Baselines {
 /// Smaller movements inside the network are no staging.
 const PULL_FROM: u64 = 16 << 10;
 
+/// Ports at which hypervisors hand out what they store.
+const WEB_PORTS: &[u16] = &[80, 443];
+
 /// The name that stands for a destination without one, where it gives itself out as the front of many.
 const FRONTS: &[&str] = &["cloudflare-ech.com"];
 /// Services of the category `webhook` that people talk over all day.
@@ -97,7 +100,7 @@ impl Detector {
     }
 
     /// The places of a flow's host and destination.
-    fn place(&mut self, flow: FlowId, secs: i64) -> Option<(u32, u32)> {
+    pub(super) fn place(&mut self, flow: FlowId, secs: i64) -> Option<(u32, u32)> {
         let open = self.flows.get(&flow)?;
         if open.place.is_some() {
             return open.place;
@@ -142,12 +145,25 @@ impl Detector {
         if moved.0 == 0 && moved.1 == 0 {
             return;
         }
+        let Some(place) = self.place(flow, now.secs()) else { return };
+        self.weigh(flow, place, moved, gap, now);
+    }
+
+    /// Books bytes between a host and a destination, and asks lanes and rules.
+    fn weigh(
+        &mut self,
+        flow: FlowId,
+        (host, target): (u32, u32),
+        moved: (u64, u64),
+        gap: u64,
+        now: Timestamp,
+    ) {
         let secs = now.secs();
-        let Some((host, target)) = self.place(flow, secs) else { return };
         self.watch.learned();
         let Some(open) = self.flows.get_mut(&flow) else { return };
         let opened = !std::mem::replace(&mut open.began, true);
-        let push = open.total.0 > open.total.1;
+        // Inside the network nothing is summed for the flow.
+        let push = if open.sides == Sides::Inside { moved.0 > moved.1 } else { open.total.0 > open.total.1 };
         let values = self.base.learner.observe(&Moved { host, target, secs, bytes: moved, push, opened });
         let key = (host, target);
         let window = self.config.time_window;
@@ -167,7 +183,7 @@ impl Detector {
         let findings = sight.map(|s| rules::look(&s, learned)).unwrap_or_default();
         if verdict.is_some() || !findings.is_empty() {
             let found = cases::Found { values, circumstance, verdict, findings };
-            self.found(key, flow, found, now);
+            self.found(key, flow, &found, now);
         }
     }
 
@@ -181,6 +197,27 @@ impl Detector {
                 self.base.learner.pulled(host, secs, pulled);
             }
         }
+        let given = bytes.down;
+        if given > 0
+            && WEB_PORTS.contains(&ends.responder_port)
+            && self.base.roster.part(ends.responder).hypervisor
+        {
+            self.given_away(delta.flow, (given, bytes.up), now);
+        }
+    }
+
+    /// A hypervisor's own web port hands out datastores: what is fetched there counts as sent out by the hypervisor,
+    /// even to somebody at home, whose own uploads are held against it from then on (`staged_upload`).
+    fn given_away(&mut self, flow: FlowId, moved: (u64, u64), now: Timestamp) {
+        let secs = now.secs();
+        let Some(open) = self.flows.get(&flow) else { return };
+        let (puller, ip) = (open.ends.originator, open.ends.responder);
+        let learner = &mut self.base.learner;
+        let host = self.base.roster.place(ip, |part| learner.add_host(part, secs));
+        let target = learner.target(host, &format!("~{puller}"), "~inside", Kind::Unknown, secs);
+        let Some(open) = self.flows.get_mut(&flow) else { return };
+        open.place = Some((host, target));
+        self.weigh(flow, (host, target), moved, 0, now);
     }
 }
 

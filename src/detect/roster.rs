@@ -19,6 +19,8 @@ const MAX_ASSETS: usize = 1 << 20;
 pub struct Asset {
     /// Its name.
     pub name: Box<str>,
+    /// The first of its addresses.
+    pub address: Option<IpAddr>,
     /// Who answers for it.
     pub owner: Option<Box<str>>,
     /// What it is for.
@@ -59,16 +61,21 @@ impl Assets {
         for (number, line) in lines.filter(|(_, l)| !l.trim().is_empty()).take(MAX_ASSETS) {
             let cells: Vec<&str> = line.split(',').map(|c| c.trim().trim_matches('"')).collect();
             let cell = |at: Option<usize>| at.and_then(|i| cells.get(i)).copied().filter(|c| !c.is_empty());
+            let listed = cell(addresses).unwrap_or_default().split([' ', ';']).filter(|a| !a.is_empty());
+            let listed: Vec<IpAddr> = listed
+                .map(|a| {
+                    a.parse()
+                        .map_err(|_| format!("line {}: '{}' is no address", number + 1, a.escape_debug()))
+                })
+                .collect::<Result<_, _>>()?;
             let asset = Arc::new(Asset {
+                address: listed.first().copied(),
                 name: cell(name).or_else(|| cell(addresses)).unwrap_or_default().into(),
                 owner: cell(owner).map(Into::into),
                 role: cell(role).map(Into::into),
                 managed: cell(managed).map(|m| matches!(m, "yes" | "true" | "1")),
             });
-            for address in cell(addresses).unwrap_or_default().split([' ', ';']).filter(|a| !a.is_empty()) {
-                let ip: IpAddr = address.parse().map_err(|_| {
-                    format!("line {}: '{}' is no address", number + 1, address.escape_debug())
-                })?;
+            for ip in listed {
                 assets.by_address.insert(ip, Arc::clone(&asset));
             }
             if let Some(mac) = cell(mac).and_then(parse_mac) {

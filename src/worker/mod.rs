@@ -3,6 +3,7 @@
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
+mod copies;
 mod dns;
 mod life;
 mod naming;
@@ -33,11 +34,19 @@ pub struct WorkerConfig {
     pub timeouts: Timeouts,
     /// How often an open flow is reported.
     pub report_every: Span,
+    /// The site says that frames come twice.
+    pub sent_twice: bool,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { seed: 1567, flows: 1 << 20, timeouts: Timeouts::default(), report_every: Span::from_secs(300) }
+        Self {
+            seed: 1567,
+            flows: 1 << 20,
+            timeouts: Timeouts::default(),
+            report_every: Span::from_secs(300),
+            sent_twice: false,
+        }
     }
 }
 
@@ -106,8 +115,11 @@ pub(crate) struct Context {
     crowd: Box<[u16; CROWD]>,
     /// Names of QUIC connections by the ids that their servers chose.
     server_ids: ServerIds,
+    /// Datagrams of hellos since the last tick that led to no name, less twice those that did.
+    vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
+    copies: copies::Copies,
 }
 
 /// Flow tables of one shard and all that happens to them.
@@ -138,8 +150,10 @@ impl Worker {
                 holders: 0,
                 crowd: Box::new([0; CROWD]),
                 server_ids: ServerIds::default(),
+                vain: 0,
                 long_ways: 0,
                 pool: 0,
+                copies: copies::Copies::new(config.sent_twice),
             },
             swept: Timestamp::MIN,
             hashes: Vec::new(),
@@ -220,6 +234,7 @@ impl Worker {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);
         self.tidy_naming();
+        self.context.vain = 0;
         if self.swept == Timestamp::MIN {
             self.swept = now;
         }

@@ -81,6 +81,7 @@ const TABLES: &[(&str, &str)] = &[
     ("santa.toml", include_str!("santa.toml")),
     ("macos.toml", include_str!("macos.toml")),
     ("osquery.toml", include_str!("osquery.toml")),
+    ("velociraptor.toml", include_str!("velociraptor.toml")),
     ("azure_vm.toml", include_str!("azure_vm.toml")),
     ("zeek.toml", include_str!("zeek.toml")),
     ("ecs.toml", include_str!("ecs.toml")),
