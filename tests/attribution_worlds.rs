@@ -71,7 +71,7 @@ fn address(world: &World, host: u64, secs: f64) -> IpAddr {
 }
 
 fn common(world: &World, host: u64, secs: f64) -> Common {
-    let skew = if host % 2 == 0 { world.skew } else { -world.skew / 3.0 };
+    let skew = if host.is_multiple_of(2) { world.skew } else { -world.skew / 3.0 };
     let step = if secs > SECS * 0.6 { world.step } else { 0.0 };
     let own = secs + skew + world.drift_ms / 1_000.0 * secs / 3_600.0 + step;
     let own = if world.coarse { own.floor() } else { own };
@@ -144,7 +144,7 @@ fn hour(world: &World) -> (Vec<(f64, EndpointEvent)>, Vec<Made>) {
     for n in 0..2_000u64 {
         let (host, secs) = (dice.below(HOSTS), dice.share() * SECS);
         let program =
-            format!("{}", ["curl", "rclone", "git", "python3", "firefox", "outlook"][dice.below(6) as usize]);
+            ["curl", "rclone", "git", "python3", "firefox", "outlook"][dice.below(6) as usize].to_owned();
         // Few destinations, and few ports that come again.
         let far = IpAddr::from([203, 0, 113, dice.below(12) as u8]);
         let ends = Ends {
@@ -201,7 +201,9 @@ fn run(world: &World) -> (BTreeMap<Level, Row>, u32, Vec<f64>) {
     let (events, flows) = hour(world);
     let mut steps: Vec<(f64, Step<'_>)> = events.iter().map(|(t, e)| (*t, Step::Event(e))).collect();
     steps.extend(flows.iter().map(|f| (f.secs, Step::Begins(f))));
-    steps.extend(flows.iter().filter(|f| f.flow.0 % ASKED == 0).map(|f| (f.secs + 60.0, Step::Ends(f))));
+    steps.extend(
+        flows.iter().filter(|f| f.flow.0.is_multiple_of(ASKED)).map(|f| (f.secs + 60.0, Step::Ends(f))),
+    );
     steps.sort_by(|a, b| a.0.total_cmp(&b.0));
     let late_window = egret::units::Span::from_secs(9_000);
     let mut joiner = Joiner::new(JoinConfig { late_window, ..JoinConfig::default() });
