@@ -2,7 +2,7 @@
 
 use super::baseline::BaselineFlags;
 use super::desk::{IncidentsFlags, ShowFlags, SilenceFlags, VerdictFlags};
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 use super::live::LiveFlags;
 use super::messages::Stop;
 use super::selftest::SelftestFlags;
@@ -39,10 +39,10 @@ pub enum Command {
     /// Read captures and say what left the network.
     Replay(Box<ReplayFlags>),
     /// Capture from interfaces and say what leaves the network, until stopped.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     Live(Box<LiveFlags>),
     /// List the interfaces, and whether they can be captured from.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     Interfaces,
     /// Read flow logs of Zeek or Suricata instead of packets.
     Logs(Box<LogsFlags>),
@@ -116,6 +116,13 @@ pub struct ReplayFlags {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
+    /// Keep only frames that this filter lets through, for example "not port 22"
+    ///
+    /// Expressions need a build with the feature libpcap. Any build takes what `tcpdump -ddd EXPR` prints, with commas
+    /// or line breaks between.
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
+
     #[command(flatten)]
     #[allow(missing_docs)] // its parts are documented, and clap would take this text for the command's
     pub common: Common,
@@ -142,7 +149,7 @@ Examples:
   egret logs -c egret.toml -o findings /opt/zeek/logs/2026-01-*/
   zstdcat eve.json.zst | egret logs -")]
 pub struct LogsFlags {
-    /// Logs of Zeek (conn, ssl, quic, http, dns, dhcp; TSV or JSON) or Suricata (EVE), plain, .gz or .zst; a directory; `-`
+    /// Logs of Zeek, Suricata (EVE), web proxies or firewalls, plain, .gz or .zst; a directory; `-`
     ///
     /// All are read together, in the order of time. What a file is shows in its first lines.
     #[arg(required = true, value_name = "FILE")]

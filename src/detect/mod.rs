@@ -117,6 +117,8 @@ pub struct Detector {
     attributing: Option<Box<attribution::Attributing>>,
     kept: keep::Memo,
     watch: blind::Watch,
+    /// Only what is found is recorded.
+    terse: bool,
 }
 
 impl Detector {
@@ -149,7 +151,13 @@ impl Detector {
             attributing: None,
             kept: keep::Memo::default(),
             watch: blind::Watch::default(),
+            terse: false,
         }
+    }
+
+    /// Records only what is found: flows and answers stand in the input already.
+    pub fn only_findings(&mut self) {
+        self.terse = true;
     }
 
     /// What the site says of its hosts.
@@ -174,7 +182,9 @@ impl Detector {
             Telling::Dns(answer) => {
                 self.watch.answer();
                 self.resolved.learn(&answer, now);
-                self.records.push(Record::Dns(answer));
+                if !self.terse {
+                    self.records.push(Record::Dns(answer));
+                }
             }
             Telling::Summary(summary) => self.summary(summary, now),
             Telling::Lease(lease) => {
@@ -408,7 +418,9 @@ impl Detector {
             self.watch.flow(&summary, open.sides);
             self.totals.add(&summary, &identity, open.sides);
         }
-        self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+        if !self.terse {
+            self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+        }
     }
 
     fn home_host(&self, ends: &Ends) -> Option<IpAddr> {

@@ -29,6 +29,10 @@ impl Detector {
     /// The allow-list entry that covers this host, program and service now.
     fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
         let site = self.namer.catalogue().site();
+        // Most services have no entry: names and groups are looked for only where they may matter.
+        if site.allow_list().iter().all(|allow| allow.service != known.service) {
+            return None;
+        }
         self.of_host(key.host, self.program(key), |who| site.allowance(known.service, who, now))
     }
 
@@ -48,6 +52,9 @@ impl Detector {
         now: Timestamp,
     ) -> Option<u64> {
         let site = self.namer.catalogue().site();
+        if site.allow_list().iter().all(|allow| allow.service != known.service) {
+            return None;
+        }
         self.of_host(host, process, |who| site.allowance(known.service, who, now)).map(|a| a.budget.bytes.0)
     }
 

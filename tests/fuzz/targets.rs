@@ -50,6 +50,7 @@ pub(crate) static TARGETS: &[Target] = &[
     target("certificate", 20, talks::certificate, talks::certificate_seeds),
     target("gquic", 20, talks::gquic, talks::datagram_seeds),
     target("zeek-lines", 20, logs::zeek, logs::zeek_seeds),
+    target("sheet-lines", 20, logs::sheet, logs::sheet_seeds),
     target("json-lines", 20, logs::json, logs::json_seeds),
     target("config", 4, texts::config, texts::config_seeds),
     target("settings", 10, texts::settings, texts::setting_seeds),
