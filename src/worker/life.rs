@@ -38,6 +38,11 @@ impl Context {
         }
         self.counters.opened += 1;
         table.insert(hash, key, packet.at, cold_of(side, packet));
+        if self.copies.declared()
+            && let Some(flow) = table.find(hash, &key)
+        {
+            flow.hot.set(Flag::DOUBLED, true);
+        }
         if packet.transport == Transport::Udp
             && let Some(flow) = table.find(hash, &key)
         {

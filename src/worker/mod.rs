@@ -3,6 +3,7 @@
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
+mod copies;
 mod dns;
 mod life;
 mod naming;
@@ -33,11 +34,19 @@ pub struct WorkerConfig {
     pub timeouts: Timeouts,
     /// How often an open flow is reported.
     pub report_every: Span,
+    /// The site says that frames come twice.
+    pub sent_twice: bool,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { seed: 1567, flows: 1 << 20, timeouts: Timeouts::default(), report_every: Span::from_secs(300) }
+        Self {
+            seed: 1567,
+            flows: 1 << 20,
+            timeouts: Timeouts::default(),
+            report_every: Span::from_secs(300),
+            sent_twice: false,
+        }
     }
 }
 
@@ -110,6 +119,7 @@ pub(crate) struct Context {
     vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
+    copies: copies::Copies,
 }
 
 /// Flow tables of one shard and all that happens to them.
@@ -143,6 +153,7 @@ impl Worker {
                 vain: 0,
                 long_ways: 0,
                 pool: 0,
+                copies: copies::Copies::new(config.sent_twice),
             },
             swept: Timestamp::MIN,
             hashes: Vec::new(),
