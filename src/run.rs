@@ -6,7 +6,7 @@
 
 mod endpoint;
 mod keep;
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub mod live;
 mod logs;
 mod merge;
@@ -15,6 +15,7 @@ mod shards;
 pub use keep::{asleep, settle};
 pub use logs::{LogSetup, logs};
 
+use crate::capture::bpf::{Filter, Sieve};
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
@@ -82,6 +83,7 @@ impl Setup {
             flows: (config.flows.table / workers).max(1),
             timeouts: config.flows.timeouts,
             report_every: config.flows.report_every,
+            sent_twice: config.capture.sent_twice,
         }
     }
 
@@ -109,9 +111,46 @@ fn assets_of(config: &Config) -> Assets {
     config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
 }
 
-/// Replays capture files.
+/// Replays capture files: the frames that the filter of the configuration lets through.
 pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
-    run(setup, &mut Replay::open(paths), progress)
+    let filter = setup.config.capture.bpf.as_deref().map(Filter::parse).transpose();
+    let filter = filter.map_err(|bad| Error::Capture(bad.to_string()))?;
+    let mut files = Replay::open(paths);
+    match filter {
+        None => run(setup, &mut files, progress),
+        Some(filter) => run(setup, &mut Sifted { source: files, sieve: Sieve::new(filter) }, progress),
+    }
+}
+
+/// A source of which only some frames are wanted.
+struct Sifted<S> {
+    source: S,
+    sieve: Sieve,
+}
+
+impl<S: Source> Source for Sifted<S> {
+    fn fill(&mut self, batch: &mut Batch) -> bool {
+        while self.source.fill(batch) {
+            let Batch { bytes, slots } = batch;
+            slots.retain(|slot| {
+                let start = slot.offset as usize;
+                let frame = bytes.get(start..start + slot.captured as usize).unwrap_or_default();
+                self.sieve.passes(slot, frame)
+            });
+            if !batch.slots.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn faults(&self) -> &[Fault] {
+        self.source.faults()
+    }
+
+    fn progress(&self) -> (u64, Option<u64>) {
+        self.source.progress()
+    }
 }
 
 /// Runs a source to its end.
@@ -187,7 +226,7 @@ struct End {
 
 impl End {
     /// The end of a live run: each worker had a front of its own.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,

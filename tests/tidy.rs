@@ -10,6 +10,7 @@ const UNSAFE: &[&str] = &[
     "src/flow/huge.rs",
     "src/flow/prefetch.rs",
     "src/capture/ring.rs",
+    "src/capture/poll.rs",
     "tests/common/netns.rs",
     "tests/allocations.rs",
 ];

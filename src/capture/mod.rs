@@ -5,13 +5,22 @@
 
 #[cfg(target_os = "linux")]
 mod block;
+pub mod bpf;
+#[cfg(live)]
+mod door;
 mod foreign;
+#[cfg(all(live, feature = "libpcap"))]
+mod handle;
 mod input;
+#[cfg(live)]
+pub mod interface;
 pub(crate) mod listing;
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub mod live;
 mod pcap;
 mod pcapng;
+#[cfg(live)]
+mod poll;
 pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;

@@ -372,6 +372,12 @@ impl Cold {
         }
     }
 
+    /// Frames of `side` that have been folded.
+    pub fn packets(&self, side: Side) -> u64 {
+        let i = side.index();
+        u64::from(self.sides[i].packets) + self.more.as_ref().map_or(0, |more| more.spill[i].packets)
+    }
+
     /// Payload of `side` that has been told.
     pub fn payload_told(&self, side: Side) -> u64 {
         let i = side.index();

@@ -73,13 +73,16 @@ impl Flag {
     /// The sequence position of the side is known.
     pub const PLACED: [Self; 2] = [Self(1 << 29), Self(1 << 30)];
 
+    /// Its packets come twice: each has to be looked at.
+    pub const DOUBLED: Self = Self(1 << 31);
+
     const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
 
 const INDEX: u32 = (1 << 22) - 1;
-const UNUSUAL: Flag = Flag::DISORDER.or(Flag::NAMING).or(Flag::CLOSING);
+const UNUSUAL: Flag = Flag::DISORDER.or(Flag::NAMING).or(Flag::CLOSING).or(Flag::DOUBLED);
 
 /// Most flows that one worker can hold (22 bits of index).
 pub const MAX_FLOWS: usize = INDEX as usize;

@@ -59,7 +59,11 @@ impl Context {
             }
         }
         self.counters.opened += 1;
+        let doubled = self.copies.declared();
         let (flow, cold) = table.insert(hash, key, packet.at, cold_of(side, packet, &mut self.paths))?;
+        if doubled {
+            flow.hot.set(Flag::DOUBLED, true);
+        }
         if packet.transport == Transport::Udp {
             // Datagrams have no order to keep: the short way needs no position.
             flow.hot.set(Flag::PLACED[0], true);

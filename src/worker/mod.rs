@@ -4,6 +4,7 @@
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
 mod brief;
+mod copies;
 mod direct;
 mod dns;
 mod life;
@@ -38,11 +39,19 @@ pub struct WorkerConfig {
     pub timeouts: Timeouts,
     /// How often an open flow is reported.
     pub report_every: Span,
+    /// The site says that frames come twice.
+    pub sent_twice: bool,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { seed: 1567, flows: 1 << 20, timeouts: Timeouts::default(), report_every: Span::from_secs(300) }
+        Self {
+            seed: 1567,
+            flows: 1 << 20,
+            timeouts: Timeouts::default(),
+            report_every: Span::from_secs(300),
+            sent_twice: false,
+        }
     }
 }
 
@@ -121,6 +130,7 @@ pub(crate) struct Context {
     crowded: usize,
     /// Marks of the tables that were loaded ahead. Nobody reads it; it keeps the loads.
     touched: usize,
+    copies: copies::Copies,
 }
 
 /// The flows that are left at the end; see [`Worker::closing`].
@@ -171,6 +181,7 @@ impl Worker {
                 touched: 0,
                 crowded: 0,
                 pool: 0,
+                copies: copies::Copies::new(config.sent_twice),
             },
             swept: Timestamp::MIN,
             hashes: Vec::new(),

@@ -44,7 +44,10 @@ impl Context {
         packet: &Packet<'_>,
     ) {
         count(flow, cold, side, packet);
-        if packet.transport == Transport::Tcp {
+        if self.copies.is_second(cold.ordinal(), side, packet) {
+            flow.hot.set(Flag::DOUBLED, true);
+            self.counters.duplicates += u64::from(packet.frames);
+        } else if packet.transport == Transport::Tcp {
             self.tcp(flow, cold, side, packet);
         } else {
             self.udp(flow, cold, side, packet);

@@ -102,7 +102,7 @@ impl Context {
             gap: Both { up: flow.gap(cold, up), down: flow.gap(cold, up.other()) },
             closed,
             midstream: cold.midstream(),
-            one_way: is_one_way(flow, cold),
+            one_way: is_one_way(cold),
         };
         self.say(turn, now, Telling::Delta(delta));
     }
@@ -169,7 +169,7 @@ fn summary<K: Key>(
         seen: Both { up: seen(cold, up), down: seen(cold, down) },
         history: cold.history_text(),
         midstream: cold.midstream(),
-        one_way: is_one_way(flow, cold),
+        one_way: is_one_way(cold),
         state: state(flow, cold),
         end,
         path,
@@ -179,8 +179,8 @@ fn summary<K: Key>(
 }
 
 /// Call after [`Flow::fold`].
-fn is_one_way<K: Key>(flow: &Flow<K>, cold: &Cold) -> bool {
-    [Side::A, Side::B].iter().any(|side| flow.counts(cold, *side).packets == 0)
+fn is_one_way(cold: &Cold) -> bool {
+    [Side::A, Side::B].iter().any(|side| cold.packets(*side) == 0)
 }
 
 fn less(new: &Counts, old: &Counts) -> Counts {
@@ -212,7 +212,7 @@ fn seen(cold: &Cold, side: Side) -> TcpSeen {
 fn state<K: Key>(flow: &Flow<K>, cold: &Cold) -> FlowState {
     if flow.hot.has(Flag::CLOSING) {
         FlowState::Closed
-    } else if !is_one_way(flow, cold) {
+    } else if !is_one_way(cold) {
         FlowState::Established
     } else {
         FlowState::New

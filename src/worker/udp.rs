@@ -9,6 +9,8 @@ use crate::parse::{AppProto, Facts, GiveUp, Outcome, datagrams, dhcp, tunnel};
 use crate::units::{Direction, Span};
 use std::sync::Arc;
 
+/// Datagrams of each side that are looked at before the short way is good enough.
+const LOOKED_AT_FOR_COPIES: u64 = 4;
 /// Datagrams of hellos that may lead to no name within a second of the clock before a flood is supposed.
 const VAIN_MAX: u32 = 1 << 14;
 /// In a flood one new hello in so many is opened: keys and ciphers cost more than all else that a packet does.
@@ -27,7 +29,9 @@ impl Context {
     ) {
         flow.hot.sides[side.index()].payload += packet.payload_len;
         cold.note(side, Seen::DATA);
-        flow.hot.set(Flag::PLAIN[side.index()], true);
+        // The first few take the long road, where a span port's copies are found out.
+        let plain = cold.packets(side) >= LOOKED_AT_FOR_COPIES;
+        flow.hot.set(Flag::PLAIN[side.index()], plain);
         if !flow.hot.has(Flag::NAMING) || packet.payload.is_empty() {
             return;
         }
