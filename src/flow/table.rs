@@ -25,13 +25,15 @@ impl Default for Timeouts {
     }
 }
 
-/// Flows of one address family, in segments that grow one by one: doubling a segment moves a small part of all flows,
-/// and any bound is filled well, where one large power of two would be half empty.
+/// Flows of one address family: in one segment while they are few, so that they lie in few pages; in so many beyond it
+/// that the bound fills them well, where one large power of two would be half empty.
 pub struct Table<K> {
     segments: Vec<HashTable<Flow<K>, HugePages>>,
     cold: Slab,
     seeds: Seeds,
     bound: usize,
+    /// Segments at the bound.
+    most_segments: usize,
     /// Buckets of a segment at most.
     most_buckets: usize,
     len: usize,
@@ -48,16 +50,34 @@ impl<K: Key> Table<K> {
     /// A table for at most `bound` flows.
     pub fn new(bound: usize, seeds: Seeds) -> Self {
         let bound = bound.clamp(1, MAX_FLOWS);
-        let segments = bound.div_ceil(SEGMENT);
+        let most_segments = bound.div_ceil(SEGMENT);
+        let in_each = bound.div_ceil(most_segments);
         Self {
-            segments: (0..segments).map(|_| HashTable::new_in(HugePages)).collect(),
+            segments: vec![HashTable::new_in(HugePages)],
             cold: Slab::default(),
             seeds,
             bound,
-            most_buckets: (bound.div_ceil(segments) * 16).div_ceil(FILLED).next_power_of_two().max(4),
+            most_segments,
+            most_buckets: (in_each * 16).div_ceil(FILLED).next_power_of_two().max(4),
             len: 0,
             hand: (0, 0),
         }
+    }
+
+    /// Moves the flows of the one segment, which is full, to as many as the bound needs. Once in a run: some
+    /// milliseconds.
+    #[cold]
+    fn spread(&mut self) {
+        let (seeds, count, room) = (self.seeds, self.most_segments, self.most_buckets * 7 / 8);
+        let full = std::mem::take(&mut self.segments);
+        self.segments = (0..count).map(|_| HashTable::with_capacity_in(room, HugePages)).collect();
+        for flow in full.into_iter().flatten() {
+            let hash = flow.key.hash(&seeds);
+            if let Some(segment) = self.segment_mut(hash) {
+                segment.insert_unique(hash, flow, |f| f.key.hash(&seeds));
+            }
+        }
+        self.hand = (0, 0);
     }
 
     /// Number of flows.
@@ -152,6 +172,9 @@ impl<K: Key> Table<K> {
         at: Timestamp,
         cold: Cold,
     ) -> Option<(&mut Flow<K>, &mut Cold)> {
+        if self.len >= SEGMENT && self.segments.len() < self.most_segments {
+            self.spread();
+        }
         let (seeds, most_buckets, segments) = (self.seeds, self.most_buckets, self.segments.len());
         let segment = self.segments.get_mut(segment_of(hash, segments))?;
         let index = self.cold.insert(cold);
@@ -320,7 +343,7 @@ mod tests {
             }
             assert_eq!(table.len(), bound);
             let buckets: usize = table.segments.iter().map(HashTable::num_buckets).sum();
-            assert!(buckets <= table.most_buckets * table.segments.len(), "{bound}: {buckets}");
+            assert!(buckets <= table.most_buckets * table.most_segments, "{bound}: {buckets}");
             assert_eq!(table.segments.iter().flatten().count(), bound);
         }
     }
@@ -329,7 +352,7 @@ mod tests {
     #[test]
     fn a_flow_takes_at_most_150_bytes() {
         let table = Table::<KeyV4>::new(1 << 20, Seeds::from_seed(3));
-        let hot = table.segments.len() * table.most_buckets * (size_of::<Flow<KeyV4>>() + 1);
+        let hot = table.most_segments * table.most_buckets * (size_of::<Flow<KeyV4>>() + 1);
         let each = hot.div_ceil(table.bound()) + size_of::<Option<Cold>>();
         assert!(each <= 150, "{each}");
     }
