@@ -30,6 +30,7 @@ pub mod parse;
 pub mod shard;
 pub mod worker;
 
+pub mod attribute;
 pub mod endpoint;
 pub mod history;
 pub mod observe;

@@ -1,6 +1,7 @@
 //! Incidents of the lanes: one per host and destination, kept open for a day after the last byte.
 
 use super::Detector;
+use super::attribution::Matter;
 use super::lanes::{self, Circumstance, Lane, Verdict};
 use super::learn::evidence::Values;
 use super::learn::kind::Kind;
@@ -127,7 +128,8 @@ impl Detector {
         let allowed = open.inferred_known.as_ref().is_some_and(|known| {
             let host = open.best_identity().host.map(|h| h.ip);
             let out = self.base.learner.day_out(key.0, key.1);
-            host.is_some_and(|host| self.allowed(known, host, now).is_some_and(|budget| out <= budget))
+            let program = self.base.cases.get(&key).and_then(|c| c.pair.sole_program());
+            host.and_then(|host| self.allowed(known, host, program, now)).is_some_and(|budget| out <= budget)
         });
         let severity = if allowed && found.findings.is_empty() { Severity::Low } else { severity };
         let Some(case) = self.base.cases.get_mut(&key) else { return };
@@ -156,7 +158,8 @@ impl Detector {
         }
     }
 
-    fn write_case(&mut self, key: (u32, u32), severity: Severity, due: Due, now: Timestamp) {
+    pub(super) fn write_case(&mut self, key: (u32, u32), severity: Severity, due: Due, now: Timestamp) {
+        self.attribute_incident(Matter::Case(key), now);
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let (Some(incident), Some(best)) = (case.pair.incident.as_mut(), case.best.as_mut()) else { return };
         let seq = incident.write(severity, now);
@@ -182,7 +185,10 @@ impl Detector {
             self.base.open.retain(|k| *k != key);
             let severity = Severity::Low;
             self.write_case(key, severity, Due { phase: Phase::Final, alert: false }, now);
-            self.base.cases.remove(&key);
+            let flow = self.base.cases.remove(&key).and_then(|c| Some(c.pair.incident?.flow));
+            if let Some(flow) = flow {
+                self.forget_matter(flow, Matter::Case(key));
+            }
         }
         if self.base.cases.len() > self.config.max_pairs {
             self.base.cases.retain(|_, c| c.pair.incident.is_some());
@@ -218,7 +224,7 @@ fn case_record(
     }
     let reasons: Vec<&str> =
         evidence.iter().filter(|e| e.contribution > 0.0).take(3).map(|e| e.text.as_str()).collect();
-    let host = incident.identity.host.as_ref().map_or_else(|| "a host".to_owned(), |h| h.ip.to_string());
+    let host = super::attribution::sender(&incident.identity, None);
     let text = format!(
         "{host} sent {} to {service} ({name}) in 24 h, {} came back: {}.",
         Bytes(out),

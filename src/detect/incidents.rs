@@ -1,5 +1,6 @@
 //! Asks the analytics when a pair has grown, and keeps its incident.
 
+use super::attribution::Matter;
 use super::identity::Known;
 use super::learn::evidence::Values;
 use super::pair::{Pair, PairKey};
@@ -93,7 +94,8 @@ impl Detector {
             self.write_incident(key, &known, threshold, severity, due, now);
         }
         let Some(pair) = self.pairs.get_mut(&key) else { return };
-        (pair.incident, pair.known) = (None, None);
+        let flow = pair.incident.take().map(|i| i.flow);
+        pair.known = None;
         // What this incident has told does not open the next one.
         let told = pair.window.out();
         pair.window.withdraw(told, 0);
@@ -105,6 +107,19 @@ impl Detector {
         pair.flows_total = 0;
         pair.destinations.clear();
         pair.signs.clear();
+        if let Some(flow) = flow {
+            self.forget_matter(flow, Matter::Pair(key));
+        }
+    }
+
+    /// Something is known of an open incident that its last record does not say.
+    pub(super) fn update_incident(&mut self, key: PairKey, due: Due, now: Timestamp) {
+        let Some(pair) = self.pairs.get(&key) else { return };
+        let (Some(incident), Some(known)) = (&pair.incident, pair.known.clone()) else { return };
+        let severity = incident.severity;
+        if let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) {
+            self.write_incident(key, &known, threshold, severity, due, now);
+        }
     }
 
     /// `monitored_services` names it, or names nothing at all.
@@ -122,6 +137,7 @@ impl Detector {
         due: Due,
         now: Timestamp,
     ) {
+        self.attribute_incident(Matter::Pair(key), now);
         let Some(pair) = self.pairs.get_mut(&key) else { return };
         let Some(incident) = pair.incident.as_mut() else { return };
         let seq = incident.write(severity, now);
@@ -213,9 +229,10 @@ fn sentence(key: PairKey, known: &Known, incident: &Incident, pair: &Pair, thres
         1 => "1 flow".to_owned(),
         n => format!("{n} flows"),
     };
+    let sender = super::attribution::sender(&incident.identity, Some(key.host));
     format!(
         "{} sent {} to {} ({name}) over {flows} in {}, {} came back; the level is {}.",
-        key.host,
+        sender,
         Bytes(incident.up_bytes),
         known.class.service_name,
         pair.seen.1.since(pair.seen.0),

@@ -7,6 +7,7 @@ pub mod agents;
 mod answers;
 #[cfg(test)]
 mod attacks;
+mod attribution;
 mod baseline;
 mod cases;
 pub mod dns;
@@ -105,6 +106,8 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
+    /// Set where endpoint logs are heard.
+    attributing: Option<Box<attribution::Attributing>>,
 }
 
 impl Detector {
@@ -132,6 +135,7 @@ impl Detector {
             counters: DetectCounters::default(),
             records: Vec::new(),
             base: baseline::Baselines::default(),
+            attributing: None,
         }
     }
 
@@ -160,6 +164,7 @@ impl Detector {
             Telling::Summary(summary) => self.summary(summary, now),
             Telling::Lease(lease) => {
                 self.memory.hosts.learn(&lease);
+                self.lease_for_joiner(&lease);
                 if lease.until > lease.at && !lease.ip.is_unspecified() {
                     self.base.roster.lease(lease.ip, lease.mac);
                 }
@@ -219,10 +224,12 @@ impl Detector {
         let open = self.flows.entry(flow).or_insert_with(|| OpenFlow::new(ends, sides));
         let moved = open.known.as_ref().map(|k| k.service) != known.as_ref().map(|k| k.service);
         let moved = moved || open.client != client.originator;
+        identity.attribution = open.identity.attribution.take();
         let renamed = open.identity.name != identity.name;
         (open.ends, open.identity, open.known, open.sides, open.path) =
             (ends, identity.clone(), known, sides, path);
         open.client = client.originator;
+        self.seat(flow, false, now);
         if moved {
             self.rebook(flow, now);
         }
@@ -252,7 +259,12 @@ impl Detector {
         }
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
-        open.at = (delta.first, delta.last);
+        let met = std::mem::replace(&mut open.at, (delta.first, delta.last)).1 > Timestamp::default();
+        if !met {
+            self.seat(delta.flow, false, now);
+        }
+        self.attribute(delta.flow, now);
+        let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         let direction = match open.sides {
             Sides::Out(direction) => direction,
             // A name that makes the responder outside may still come: its bytes must not be lost until then.
@@ -354,6 +366,7 @@ impl Detector {
         if identity.host.is_none() {
             identity.host = self.host_of(&summary.ends, open.sides, &summary.path, now);
         }
+        self.attribute_summary(&mut identity, &summary, open.sides, now);
         let pair = open.pair.and_then(|key| self.pairs.get(&key));
         let alerted = open.alerted || (open.counted > 0 && pair.is_some_and(|p| p.incident.is_some()));
         if ended {

@@ -2,6 +2,7 @@
 
 use super::identity::Known;
 use super::window::Window;
+use crate::attribute::Attribution;
 use crate::incident::Incident;
 use crate::observe::{Ends, FlowId};
 use crate::output::{Identity, IncidentFlow, Sign};
@@ -129,6 +130,7 @@ impl Pair {
         if let Some(flow) = self.flows.iter_mut().find(|f| f.flow == part.flow) {
             flow.up_bytes = flow.up_bytes.saturating_add(part.out);
             flow.name.clone_from(&part.identity.name);
+            flow.attribution.clone_from(&part.identity.attribution);
             return;
         }
         self.flows_total = self.flows_total.saturating_add(1);
@@ -137,6 +139,7 @@ impl Pair {
             ends: *part.ends,
             name: part.identity.name.clone(),
             up_bytes: part.out,
+            attribution: part.identity.attribution.clone(),
         };
         if self.flows.len() < MAX_LISTED {
             self.flows.push(new);
@@ -176,6 +179,24 @@ impl Pair {
         if let Some(incident) = &mut self.incident {
             incident.shrink(out);
         }
+    }
+
+    /// What is known now of who caused a flow.
+    pub fn attribute(&mut self, flow: FlowId, said: &Arc<Attribution>) {
+        for listed in self.flows.iter_mut().filter(|f| f.flow == flow) {
+            listed.attribution = Some(Arc::clone(said));
+        }
+    }
+
+    /// The one program that caused all of it, as the site's policy is asked for it; `None` when there are several, or
+    /// one flow's is not certain.
+    pub fn sole_program(&self) -> Option<&str> {
+        if self.flows.is_empty() || self.flows_total as usize > self.flows.len() {
+            return None;
+        }
+        let mut programs = self.flows.iter().map(|f| f.attribution.as_ref()?.calming_program());
+        let first = programs.next()??;
+        programs.all(|p| p == Some(first)).then_some(first)
     }
 
     /// Contributing flows and destinations, the largest first.

@@ -9,21 +9,33 @@ use crate::signatures::{Allow, Standing, Who};
 use crate::units::{Bytes, Timestamp};
 
 impl Detector {
-    /// The allow-list entry that covers this host and service now.
+    /// Who sends: host, and program where one alone sent it all and that is certain.
+    fn sender(&self, key: PairKey) -> Who<'_> {
+        let process = self.pairs.get(&key).and_then(super::pair::Pair::sole_program);
+        Who { address: Some(key.host), name: None, groups: &[], process }
+    }
+
+    /// The allow-list entry that covers this host, program and service now.
     fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
-        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
+        let who = self.sender(key);
         self.namer.catalogue().site().allowance(known.service, &who, now)
     }
 
     /// What the site said of this tenant, where that has a cap.
     fn standing(&self, known: &Known, key: PairKey) -> Option<&Standing> {
-        let who = Who { address: Some(key.host), name: None, groups: &[], process: None };
+        let who = self.sender(key);
         self.namer.catalogue().site().standing(known.service, known.class.tenant.as_deref(), &who)
     }
 
     /// The same for a host whose destination was found by other means.
-    pub(super) fn allowed(&self, known: &Known, host: std::net::IpAddr, now: Timestamp) -> Option<u64> {
-        let who = Who { address: Some(host), name: None, groups: &[], process: None };
+    pub(super) fn allowed(
+        &self,
+        known: &Known,
+        host: std::net::IpAddr,
+        process: Option<&str>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let who = Who { address: Some(host), name: None, groups: &[], process };
         let allow = self.namer.catalogue().site().allowance(known.service, &who, now)?;
         Some(allow.budget.bytes.0)
     }

@@ -5,6 +5,7 @@
 
 use crate::decode::Transport;
 use crate::units::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub enum EndpointEvent {
 }
 
 /// Which product wrote the log. Shown as the source of an attribution and the unit for which clocks are learned.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum SourceKind {
     /// Sysmon for Windows, in whichever envelope.
     Sysmon,

@@ -116,6 +116,20 @@ pub static OURS: &[Field] = &[
     f("sanction", "string", "own, sanctioned, unsanctioned, unknown"),
     f("originator_home", "boolean", "the originator is in the home network"),
     f("host.{ip,mac,name}", "string", "the home side; for automation, since src_ip may be outside"),
+    f("host.user", "string", "who works there: the account of the process, else the last person in its endpoint log"),
+    f("process.{name,path}", "string", "the process that caused it, by an endpoint log: base name, lower case, without .exe; path as logged"),
+    f("process.pid", "integer", "its process id"),
+    f("process.{command_line,user}", "string", "its command line, with secrets taken out, and cut; its account"),
+    f("process.{original_name,sha256,signer}", "string", "name that the image was built with, SHA-256 of the image, who signed it"),
+    f("process.parent.{name,path}", "string", "its parent"),
+    f("process.parent.pid", "integer", "process id of its parent"),
+    f("attribution.level", "string", "how it was joined: L1, L1c, L1n, L2, L2d, L2a, L2s, L3; L0: not (docs/attribution.md)"),
+    f("attribution.confidence", "number", "chance that the program is right, 0 to 1"),
+    f("attribution.status", "string", "matched; partial or pending: more may come, under the same incident; none"),
+    f("attribution.candidates", "integer", "programs in question"),
+    f("attribution.source", "string", "the log that says so"),
+    f("attribution.delta_ms", "integer", "time of the event, corrected, less the start of the flow, in milliseconds"),
+    f("attribution.reason", "string", "why, in words"),
     f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front (docs/names.md)"),
     f("dest.asn", "integer", "autonomous system of the responder's address, with --asn-db"),
     f("dest.{as_org,country,city}", "string", "its organisation, with --asn-db; ISO country code and city, with --city-db"),
@@ -163,8 +177,8 @@ pub static OURS: &[Field] = &[
     f("{,workers[].}decode.skipped.REASON", "integer", "stats: frames without one, by reason"),
     f("{,workers[].}decode.fragments_held", "integer", "stats: fragments whose first never came"),
     f("{,workers[].}flows.{open,opened,closed,evicted,table}", "integer", "stats: flows open now, opened, closed, closed early for want of room; room. In a flow_sum, closed: flows without payload that it stands for, of egret.host and one minute"),
-    f("{,workers[].}names.SOURCE", "integer", "stats: flows named, by source"),
-    f("{,workers[].}names.given_up.REASON", "integer", "stats: flows given up by the parsers, by reason"),
+    f("names.SOURCE", "integer", "stats: flows named, by source, after DNS and addresses were asked"),
+    f("names.given_up.REASON", "integer", "stats: flows given up by the parsers, by reason"),
     f("{,workers[].}tell.{told,thinned}", "integer", "stats: tellings sent to the detector, those left out under load"),
     f("{,workers[].}tell.channel_max", "integer", "stats: most messages that waited for the detector at a time (live)"),
     f("logs.{lines,bad}", "integer", "stats of `egret logs`: lines used, lines that could not be used"),
@@ -174,7 +188,6 @@ pub static OURS: &[Field] = &[
     f("detect.{pairs,pairs_evicted,incidents,alerts}", "integer", "stats: host and service pairs in memory, given up; incidents, alert records"),
     f("detect.{shared_front,hidden_dns}", "integer", "stats: flows whose name ECH hid and nothing else told; encrypted DNS flows (DoT, DoH, DoQ)"),
     f("detect.{leases,hosts_evicted}", "integer", "stats: addresses whose machine is known; given up for want of room"),
-    f("detect.names.SOURCE", "integer", "stats: flows named after DNS and addresses were asked"),
     f("output.{lines,dropped}", "integer", "stats: lines written; lost to a full disk, or left out because the writer was behind"),
 ];
 
@@ -244,7 +257,7 @@ mod tests {
             }
             Value::String(_) => drop(into.insert((path.to_owned(), "string"))),
             Value::Bool(_) => drop(into.insert((path.to_owned(), "boolean"))),
-            Value::Number(n) if n.is_u64() => drop(into.insert((path.to_owned(), "integer"))),
+            Value::Number(n) if n.is_u64() || n.is_i64() => drop(into.insert((path.to_owned(), "integer"))),
             Value::Number(_) => drop(into.insert((path.to_owned(), "number"))),
             Value::Null => panic!("{path} is null"),
         }
@@ -289,7 +302,7 @@ mod tests {
         // One type per path, and few enough for any index.
         let paths: BTreeSet<_> = listed.iter().map(|(path, _)| path).collect();
         assert_eq!(paths.len(), listed.len());
-        let reasons = 2 * Skip::COUNT + 2 * GiveUp::COUNT + 3 * NameSource::COUNT;
+        let reasons = 2 * Skip::COUNT + GiveUp::COUNT + NameSource::COUNT;
         let ours = paths.iter().filter(|p| p.starts_with("egret.")).count() + reasons;
         assert!(ours <= 250, "{ours} leaves under egret");
         Ok(())

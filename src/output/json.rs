@@ -88,6 +88,15 @@ impl<'a> Json<'a> {
         decimal(value, self.out);
     }
 
+    /// A member that is a whole number, perhaps below zero.
+    pub fn int(&mut self, key: &str, value: i64) {
+        self.key(key);
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        decimal(value.unsigned_abs(), self.out);
+    }
+
     /// A member that is a whole number, if known.
     pub fn opt_uint(&mut self, key: &str, value: Option<u64>) {
         if let Some(value) = value {

@@ -21,6 +21,7 @@ pub mod zeek;
 pub use self::signs::{Sign, SignKind};
 
 use self::file::{Files, OutputConfig};
+use crate::attribute::Attribution;
 use crate::counters::Stats;
 use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
 use crate::parse::{Ech, Facts, NameSource};
@@ -106,6 +107,8 @@ pub struct Identity {
     pub signs: Vec<Sign>,
     /// Who announces the responder's address, where a database says so.
     pub dest: Option<Arc<Dest>>,
+    /// Who caused it, where endpoint logs are read.
+    pub attribution: Option<Arc<Attribution>>,
 }
 
 /// What databases say of the responder's address.
@@ -208,6 +211,8 @@ pub struct IncidentFlow {
     pub name: Option<Arc<str>>,
     /// Bytes out of the home network.
     pub up_bytes: u64,
+    /// Who caused it.
+    pub attribution: Option<Arc<Attribution>>,
 }
 
 /// One part of a score or a reason, for people and machines.

@@ -1,7 +1,9 @@
 //! Records for the tests of this folder: every field set, the values easy to tell apart.
 
 use super::*;
+use crate::attribute::{Level, ParentProcess, Process, Status};
 use crate::decode::{Path, Transport};
+use crate::endpoint::SourceKind;
 use crate::observe::{Counts, EndReason, FlowState, TcpSeen};
 use crate::parse::{AppProto, Certificate, HttpFacts, TlsFacts};
 
@@ -63,6 +65,43 @@ pub(crate) fn identity() -> Identity {
             country: Some("US".into()),
             city: Some("San Francisco".into()),
         })),
+        attribution: Some(Arc::new(attribution())),
+    }
+}
+
+fn attribution() -> Attribution {
+    let parent = ParentProcess {
+        key: Some(2),
+        name: "explorer".into(),
+        path: Some(r"C:\Windows\explorer.exe".into()),
+        pid: Some(4_000),
+    };
+    let process = Process {
+        key: 1,
+        name: "rclone".into(),
+        path: Some(r"C:\Tools\rclone.exe".into()),
+        pid: Some(4_711),
+        start: Some(at()),
+        command_line: Some("rclone copy C:\\Data remote:".into()),
+        user: Some(r"CORP\ann".into()),
+        original_name: Some("rclone.exe".into()),
+        sha256: Some([0xab; 32]),
+        signer: Some("Example Signer".into()),
+        container: None,
+        parent: Some(Arc::new(parent)),
+    };
+    Attribution {
+        level: Level::L1,
+        confidence: 0.99,
+        status: Status::Matched,
+        candidates: 1,
+        source: Some(SourceKind::Sysmon),
+        delta_ms: Some(-7),
+        reason: "ports, addresses and time agree".into(),
+        process: Some(Arc::new(process)),
+        speaks_for_others: false,
+        host_name: Some("pc7".into()),
+        user: Some(r"CORP\ann".into()),
     }
 }
 
@@ -210,6 +249,7 @@ pub(crate) fn incident() -> IncidentRecord {
             ends: ends(),
             name: Some("content.dropboxapi.com".into()),
             up_bytes: 312_000_000,
+            attribution: Some(Arc::new(attribution())),
         }],
         flows_total: 3,
         destinations: vec![("content.dropboxapi.com".into(), 312_000_000)],

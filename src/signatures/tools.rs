@@ -7,6 +7,7 @@ use super::ServiceId;
 use super::kinds::{Os, Watch};
 use super::load::{good_slug, schema};
 use crate::strict::{Findings, Keys, Source, Text, closest, shown};
+use std::collections::HashSet;
 use toml::de::DeTable;
 
 const MAX_PROGRAMS: usize = 5_000;
@@ -67,6 +68,13 @@ pub(crate) fn process_name(text: &str) -> String {
 }
 
 impl Catalogue {
+    /// Names of all tools and applications, lower case, without `.exe`.
+    pub fn program_names(&self) -> HashSet<Box<str>> {
+        let tools = self.tools.iter().flat_map(|t| &t.processes);
+        let applications = self.applications.iter().flat_map(|a| &a.processes);
+        tools.chain(applications).map(|name| name.as_str().into()).collect()
+    }
+
     /// The tools that a process name or path may be.
     pub fn tools_named<'c>(&'c self, process: &str) -> impl Iterator<Item = &'c Tool> + use<'c> {
         let name = process_name(process);

@@ -14,7 +14,9 @@ use super::file::{Files, OutputConfig};
 use super::json::Json;
 use super::stamp::Clock;
 use super::{Format, Identity, Output, Record, ids};
+use crate::attribute::Attribution;
 use crate::decode::{Path, Transport};
+use crate::endpoint::SourceKind;
 use crate::observe::{Ends, FlowId};
 use crate::parse::{AppProto, Ech};
 use crate::units::Timestamp;
@@ -151,8 +153,13 @@ fn identity(j: &mut Json<'_>, id: &Identity, hello: bool) {
             if let Some(mac) = &host.mac {
                 j.plain("mac", |out| super::json::hex(mac, Some(b':'), out));
             }
-            j.opt_str("name", host.name.as_deref());
+            let own = id.attribution.as_deref();
+            j.opt_str("name", host.name.as_deref().or(own.and_then(|a| a.host_name.as_deref())));
+            j.opt_str("user", own.and_then(|a| a.user.as_deref()));
         });
+    }
+    if let Some(said) = &id.attribution {
+        attribution(j, said);
     }
     if !id.signs.is_empty() {
         j.array("signs", |j| id.signs.iter().for_each(|s| j.item_str(s.kind.as_str())));
@@ -165,6 +172,42 @@ fn identity(j: &mut Json<'_>, id: &Identity, hello: bool) {
             j.opt_str("city", dest.city.as_deref());
         });
     }
+}
+
+/// Who caused a flow, and how that is known.
+fn attribution(j: &mut Json<'_>, said: &Attribution) {
+    if let Some(process) = &said.process {
+        j.object("process", |j| {
+            j.str("name", &process.name);
+            j.opt_str("path", process.path.as_deref());
+            j.opt_uint("pid", process.pid.map(u64::from));
+            j.opt_str("command_line", process.command_line.as_deref());
+            j.opt_str("user", process.user.as_deref());
+            j.opt_str("original_name", process.original_name.as_deref());
+            if let Some(hash) = &process.sha256 {
+                j.plain("sha256", |out| super::json::hex(hash, None, out));
+            }
+            j.opt_str("signer", process.signer.as_deref());
+            if let Some(parent) = &process.parent {
+                j.object("parent", |j| {
+                    j.str("name", &parent.name);
+                    j.opt_str("path", parent.path.as_deref());
+                    j.opt_uint("pid", parent.pid.map(u64::from));
+                });
+            }
+        });
+    }
+    j.object("attribution", |j| {
+        j.str("level", said.level.as_str());
+        j.float("confidence", f64::from(said.confidence));
+        j.str("status", said.status.as_str());
+        j.uint("candidates", u64::from(said.candidates));
+        j.opt_str("source", said.source.map(SourceKind::as_str));
+        if let Some(delta) = said.delta_ms {
+            j.int("delta_ms", delta);
+        }
+        j.str("reason", &said.reason);
+    });
 }
 
 fn says_hello(app: AppProto) -> bool {

@@ -20,7 +20,8 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             Some(counters) => j.object("logs", |j| logs(j, counters)),
             None => front(j, &stats.front, &total),
         }
-        worker(j, &total);
+        flows(j, &total);
+        names(j, stats, &total);
         j.object("tell", |j| {
             tell(j, &total);
             j.uint("late", stats.detect.late);
@@ -34,7 +35,6 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             j.uint("hidden_dns", stats.detect.hidden_dns);
             j.uint("leases", stats.detect.leases);
             j.uint("hosts_evicted", stats.detect.hosts_evicted);
-            j.object("names", |j| stats.detect.names.iter().for_each(|(source, n)| j.uint(source, *n)));
         });
         j.object("output", |j| {
             j.uint("lines", stats.lines);
@@ -47,7 +47,7 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
                         Some(f) => front(j, f, w),
                         None => j.object("capture", |j| j.uint("duplicates", w.duplicates)),
                     }
-                    worker(j, w);
+                    flows(j, w);
                     j.object("tell", |j| tell(j, w));
                 });
             }
@@ -91,7 +91,7 @@ fn front(j: &mut Json<'_>, f: &FrontCounters, w: &WorkerCounters) {
     });
 }
 
-fn worker(j: &mut Json<'_>, w: &WorkerCounters) {
+fn flows(j: &mut Json<'_>, w: &WorkerCounters) {
     j.object("flows", |j| {
         j.uint("open", w.open);
         j.uint("opened", w.opened);
@@ -99,9 +99,16 @@ fn worker(j: &mut Json<'_>, w: &WorkerCounters) {
         j.uint("evicted", w.evicted);
         j.uint("table", w.table);
     });
+}
+
+/// Names by source: as the detector has found them, else as the workers have. Not once more for each worker: an index
+/// takes only so many fields.
+fn names(j: &mut Json<'_>, stats: &Stats, w: &WorkerCounters) {
     j.object("names", |j| {
-        for (source, n) in NameSource::ALL.iter().zip(w.names) {
-            j.uint(source.as_str(), n);
+        let late = &stats.detect.names;
+        for (source, early) in NameSource::ALL.iter().zip(w.names) {
+            let found = if late.is_empty() { early } else { late.get(source.as_str()).copied().unwrap_or(0) };
+            j.uint(source.as_str(), found);
         }
         j.object("given_up", |j| {
             for (reason, n) in GiveUp::ALL.iter().zip(w.given_up) {
