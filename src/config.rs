@@ -19,6 +19,8 @@ use crate::geo::Geo;
 use crate::net::Nets;
 use crate::signatures::Category;
 use crate::units::{Bytes, Span};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Byte levels of `exfil_volume_threshold`, per kind of service.
@@ -279,6 +281,12 @@ pub struct Config {
     pub geo: Geo,
     /// Facts about the site, beyond `home_net`.
     pub facts: SiteFacts,
+    /// What was set, by key, as it was written: for the history of the configuration.
+    pub set: BTreeMap<String, String>,
+    /// File that survives a restart; `None`: none.
+    pub state: Option<PathBuf>,
+    /// How often the state is written.
+    pub checkpoint_every: Span,
 }
 
 impl Default for Config {
@@ -299,8 +307,42 @@ impl Default for Config {
             city_db: None,
             geo: Geo::default(),
             facts: SiteFacts::default(),
+            set: BTreeMap::new(),
+            state: None,
+            checkpoint_every: Span::from_secs(10),
         }
     }
+}
+
+/// What was set, for the history that a state file keeps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InWords {
+    /// One `key = value` a line.
+    pub text: String,
+    /// SHA-256 of the text, in hexadecimal.
+    pub hash: String,
+}
+
+/// What was set in a configuration. What stands beside it in other files is there as the hash of its content.
+pub fn in_words(config: &Config) -> InWords {
+    let mut lines = config.set.clone();
+    for (key, path) in [("site", &config.site), ("assets", &config.facts.assets)] {
+        if let Some(content) = path.as_deref().and_then(|path| std::fs::read(path).ok()) {
+            lines.insert(format!("content of {key}"), hex(&Sha256::digest(&content)));
+        }
+    }
+    let mut text = String::new();
+    for (key, value) in &lines {
+        text.extend([key.as_str(), " = ", value, "\n"]);
+    }
+    let hash = hex(&Sha256::digest(text.as_bytes()));
+    InWords { text, hash }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = Vec::with_capacity(2 * bytes.len());
+    crate::output::json::hex(bytes, None, &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+mod keep;
 #[cfg(target_os = "linux")]
 pub mod live;
 mod logs;
@@ -44,6 +45,8 @@ pub enum Error {
     Output(std::io::Error),
     /// An interface cannot be captured from; with what helps.
     Capture(String),
+    /// The state file cannot be used.
+    State(String),
     /// A thread died: a bug of ours.
     Thread(&'static str),
 }
@@ -52,7 +55,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(e) => write!(f, "{e}"),
-            Self::Capture(what) => f.write_str(what),
+            Self::Capture(what) | Self::State(what) => f.write_str(what),
             Self::Thread(which) => write!(f, "the {which} thread ended unexpectedly; please report this"),
         }
     }
@@ -107,16 +110,16 @@ pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Res
     let end = if setup.config.workers > 1 {
         shards::run(setup, source, progress)?
     } else {
-        inline(setup, source, progress)
+        inline(setup, source, progress)?
     };
     end.finish(source.faults(), began)
 }
 
 /// Everything in this thread.
-fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> End {
+fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let mut front = Front::default();
     let mut worker = Worker::new(setup.worker_config());
-    let mut detector = setup.detector();
+    let mut detector = setup.woken()?;
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
         let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
@@ -133,7 +136,7 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
-    End::of_packets(&front, vec![worker.counters()], detector, setup.outputs)
+    Ok(End::of_packets(&front, vec![worker.counters()], detector, setup.outputs))
 }
 
 fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
@@ -200,6 +203,8 @@ struct End {
     outputs: Outputs,
     /// What people should know of single lines of the input.
     remarks: Vec<String>,
+    /// The state file has been left as it is to be.
+    left: bool,
 }
 
 impl End {
@@ -219,18 +224,26 @@ impl End {
         let mut front = FrontCounters::default();
         fronts.iter().for_each(|c| front.add(c));
         let stats = Stats { front, fronts, workers, dropped: left_out, ..Stats::default() };
-        Self { stats, span, now, detector, outputs, remarks: Vec::new() }
+        Self { stats, span, now, detector, outputs, remarks: Vec::new(), left: true }
     }
 
     fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
         let stats = Stats { front: front.counters(), workers, ..Stats::default() };
         let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
-        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new() }
+        Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new(), left: false }
     }
 
     /// Writes the last `stats`, ends the files, sums up.
     fn finish(self, faults: &[Fault], began: Instant) -> Result<RunSummary, Error> {
-        let Self { stats, span, now, detector, mut outputs, remarks } = self;
+        let Self { stats, span, now, mut detector, mut outputs, mut remarks, left } = self;
+        if !left && outputs.journal().is_some() {
+            let batch = keep::whole(&mut detector, now);
+            outputs.write_with(&batch, &[]);
+        }
+        if let Some(journal) = outputs.journal() {
+            journal.fetch_if_changed();
+            remarks.extend(journal.fault().map(|damage| damage.to_string()));
+        }
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),

@@ -147,6 +147,12 @@ impl<'k, 't> Keys<'k, 't> {
         self.table.get_key_value(key).map(|(key, _)| source.line(key.span().start))
     }
 
+    /// The value of a key as it is written, on one line.
+    pub(crate) fn written(&self, source: &Source<'_>, key: &str) -> Option<String> {
+        let text = source.text.get(self.table.get(key)?.span())?;
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     fn typed<T>(
         &mut self,
         source: &mut Source<'_>,

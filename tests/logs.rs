@@ -56,7 +56,7 @@ fn read_back(case: &Case, folder: &Path, names: &[&str], written: &BTreeMap<Stri
     let outputs = OutputConfig { kinds: kinds("none").expect("none"), ..OutputConfig::default() };
     let outputs = Outputs::new(&outputs).expect("no outputs");
     let setup = Setup { config, catalogue: Arc::clone(&CATALOGUE), outputs };
-    logs(LogSetup { setup, echo: false }, &paths, &mut |_, _| {}).expect("a run")
+    logs(LogSetup { setup, echo: false, stop: Arc::default() }, &paths, &mut |_, _| {}).expect("a run")
 }
 
 #[test]

@@ -155,6 +155,10 @@ pub struct Common {
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,
 
+    /// File that survives the run: baselines, first-seen, incidents; the next run goes on with it [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
     /// Seed of hashes and identities; the same seed gives the same records
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -79,6 +79,10 @@ pub struct LiveFlags {
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,
 
+    /// File that survives the run: baselines, first-seen, incidents [default: egret.db beside the logs]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
     /// Worker threads, 1 to 64 [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: Option<u8>,
@@ -107,7 +111,7 @@ pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
     let output = &loaded.config.output;
     let rotation = Rotation { every: output.rotate_every, size: output.rotate_size };
     let keeping = if output.rotate { Keeping::Rotate(rotation) } else { Keeping::Append };
-    let setup = setup(loaded, interface, keeping)?;
+    let setup = setup(loaded, interface, keeping, false)?;
     let signals = |error| Stop::Error(format!("signals: {error}"));
     run_live::stop_on_signals(&live.stop).map_err(signals)?;
     run_live::reopen_on_hangup(&live.reopen).map_err(signals)?;
@@ -148,6 +152,8 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
     if let Some(dir) = &flags.out {
         config.output.dir.clone_from(dir);
     }
+    let state = flags.state.clone().or(config.state.take());
+    config.state = state.or_else(|| Some(config.output.dir.join("egret.db")));
     config.workers = flags.workers.map_or_else(cores, usize::from);
     let capture = &mut config.capture;
     (capture.ring, capture.snap) = (flags.ring.unwrap_or(capture.ring), flags.snap.unwrap_or(capture.snap));

@@ -8,10 +8,14 @@ use crate::net::default_home;
 use crate::output::file::{self, IsHome, Keeping, Outputs};
 use crate::output::{RunSummary, Severity, report};
 use crate::run::{self, LogSetup, Setup};
+use crate::state::journal::Journal;
+use crate::state::{Damage, Store};
 use crate::strict::Fault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr, stdout};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// More threads than this help nobody.
 const MAX_WORKERS: usize = 64;
@@ -19,26 +23,41 @@ const MAX_WORKERS: usize = 64;
 /// `egret replay`.
 pub fn replay(flags: &ReplayFlags) -> Result<Exit, Stop> {
     let workers = flags.workers.map_or_else(cores, usize::from);
-    run(&flags.common, workers, |setup, progress| run::replay(setup, &flags.files, progress))
+    run(&flags.common, workers, true, |setup, progress| run::replay(setup, &flags.files, progress))
 }
 
 /// `egret logs`.
 pub fn logs(flags: &LogsFlags) -> Result<Exit, Stop> {
-    run(&flags.common, 1, |setup, progress| {
-        run::logs(LogSetup { setup, echo: flags.echo }, &flags.files, progress)
+    run(&flags.common, 1, false, |setup, progress| {
+        let stop = Arc::new(AtomicBool::new(false));
+        stop_on_signals(&setup, &stop);
+        run::logs(LogSetup { setup, echo: flags.echo, stop }, &flags.files, progress)
     })
+}
+
+/// SIGINT and SIGTERM end a run over logs that has a state file at a place where the next one goes on; a second one ends
+/// the program at once. Without a state there is nothing to leave in order.
+fn stop_on_signals(setup: &Setup, stop: &Arc<AtomicBool>) {
+    #[cfg(target_os = "linux")]
+    if setup.config.state.is_some() {
+        // Where signals cannot be caught, they end the program, and the state is that of the last checkpoint.
+        let _ = run::live::stop_on_signals(stop);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (setup, stop);
 }
 
 /// Runs traffic through the detector and says what came of it.
 fn run(
     flags: &Common,
     workers: usize,
+    deferred: bool,
     start: impl FnOnce(Setup, run::Progress<'_>) -> Result<RunSummary, run::Error>,
 ) -> Result<Exit, Stop> {
     let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, workers, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
-    let setup = setup(loaded, None, Keeping::Replace)?;
+    let setup = setup(loaded, None, Keeping::Replace, deferred)?;
     let bar = bar(flags.quiet);
     let mut progress = |read: u64, of: Option<u64>| {
         if let Some(bar) = &bar {
@@ -76,6 +95,7 @@ fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Faul
     }
     config.seed = flags.seed.unwrap_or(config.seed);
     config.workers = workers;
+    config.state = flags.state.clone().or(config.state.take());
     log_kinds(flags.log.as_deref(), config)
 }
 
@@ -96,12 +116,22 @@ pub(super) fn cores() -> usize {
 }
 
 /// Opens the outputs; `interface` stands in every record of a live run.
-pub(super) fn setup(loaded: Loaded, interface: Option<String>, keeping: Keeping) -> Result<Setup, Stop> {
+/// `deferred`: incidents count at the end of the run only.
+pub(super) fn setup(
+    loaded: Loaded,
+    interface: Option<String>,
+    keeping: Keeping,
+    deferred: bool,
+) -> Result<Setup, Stop> {
     let Loaded { config, catalogue, .. } = loaded;
     let home = config.home_net.clone().unwrap_or_else(default_home);
     let is_home: IsHome = Arc::new(move |ip| home.contains(ip));
     let kinds = file::kinds(&config.output.kinds.join(",")).map_err(Stop::Error)?;
-    let outputs = Outputs::new(&file::OutputConfig {
+    let state = state(&config)?;
+    // A run that goes on where another ended adds to its logs.
+    let goes_on = keeping == Keeping::Replace && state.as_ref().is_some_and(|store| !store.is_new());
+    let keeping = if goes_on { Keeping::Append } else { keeping };
+    let output = file::OutputConfig {
         dir: config.output.dir.clone(),
         kinds,
         own_types_in_eve: config.output.own_types_in_eve,
@@ -114,12 +144,42 @@ pub(super) fn setup(loaded: Loaded, interface: Option<String>, keeping: Keeping)
         is_home: Some(is_home),
         interface,
         ..file::OutputConfig::default()
-    });
-    let outputs = outputs.map_err(|error| {
+    };
+    let journal = journal(state, deferred, &output)?;
+    let outputs = Outputs::new(&output).map_err(|error| {
         // The error names the path.
         Stop::Error(format!("{error}; logs cannot be written there, give another directory with --out"))
     })?;
+    let outputs = match journal {
+        Some(journal) => outputs.with_journal(journal),
+        None => outputs,
+    };
     Ok(Setup { config, catalogue: Arc::new(catalogue), outputs })
+}
+
+/// Opens the state file, if there is to be one.
+fn state(config: &Config) -> Result<Option<Store>, Stop> {
+    if config.state.as_deref().and_then(Path::parent) == Some(config.output.dir.as_path()) {
+        // That it cannot be made shows when the state is opened.
+        let _ = std::fs::create_dir_all(&config.output.dir);
+    }
+    config.state.as_deref().map(Store::open).transpose().map_err(|damage| damaged(&damage))
+}
+
+fn journal(
+    state: Option<Store>,
+    deferred: bool,
+    output: &file::OutputConfig,
+) -> Result<Option<Journal>, Stop> {
+    let Some(store) = state else { return Ok(None) };
+    let mut journal = Journal::new(store, deferred, output.clone());
+    journal.settle_earlier(&output.dir).map_err(|damage| damaged(&damage))?;
+    Ok(Some(journal))
+}
+
+/// A state file that cannot be used.
+pub(super) fn damaged(damage: &Damage) -> Stop {
+    Stop::Error(damage.to_string())
 }
 
 /// A bar on a terminal only.

@@ -20,6 +20,7 @@ pub static SECTIONS: &[Section] = &[
     Section { name: "capture", doc: "Where frames come from." },
     Section { name: "flows", doc: "The table of flows." },
     Section { name: "output", doc: "Files that are written." },
+    Section { name: "state", doc: "What survives a restart." },
     Section { name: "signatures", doc: "Where signatures and the site's own policy stand." },
 ];
 
@@ -267,6 +268,14 @@ pub static KEYS: &[Key] = &[
     Key::new("max_bytes", "size", Unset(r#""100 GB""#),
         "Rotated files are removed, oldest first, beyond so much. Unset: no limit.",
         |r, c| put(&mut c.output.max_bytes, r.size("100 GB").map(Some))).within("output"),
+
+    Key::new("file", "path of an SQLite file", Unset(r#""egret.db""#),
+        "Baselines, first-seen, incidents and silences are kept here, and a run goes on where the last one ended. Unset: \
+         egret.db beside the logs for live, nothing for replay and logs. The flag is --state.",
+        |r, c| put(&mut c.state, r.path().map(Some))).within("state"),
+    Key::new("checkpoint_every", "time", Value(r#""10s""#),
+        "How often the state is written; a sensor that is killed loses no more than this.",
+        |r, c| put(&mut c.checkpoint_every, r.span("10s"))).within("state"),
 
     Key::new("dir", "path", Unset(r#""signatures""#),
         "A directory of signature files in place of those built in. The flag is --signatures.",

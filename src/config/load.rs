@@ -151,6 +151,8 @@ impl Loader {
     ) {
         for key in KEYS.iter().filter(|key| key.section == section) {
             if let Some(line) = keys.line_of(source, key.name) {
+                let written = keys.written(source, key.name).unwrap_or_default();
+                self.config.set.insert(key.path(), written);
                 self.places.insert(
                     (key.section, key.name),
                     (Arc::clone(&source.file), Some(line).filter(|_| source.lined)),

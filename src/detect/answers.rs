@@ -16,6 +16,8 @@ pub(super) struct Asked<'a> {
     pub values: Option<&'a Values>,
     /// The sensor has seen enough to say what is usual.
     pub learned: bool,
+    /// Keys of the configuration that were changed within a day.
+    pub changed: Option<&'a str>,
 }
 
 /// So improbable is atypical.
@@ -193,6 +195,10 @@ fn change(a: &Asked<'_>) -> Answer {
     });
     if let Some(change) = planned {
         return answer(AnswerState::Yes, format!("planned by {}: {}", change.owner, change.reason));
+    }
+    if let Some(keys) = a.changed {
+        let text = format!("the configuration of this sensor was changed within a day: {keys}");
+        return answer(AnswerState::Yes, text);
     }
     let Some(values) = a.values.filter(|_| a.learned) else {
         return unknown("no change is planned, and the site has not been watched for long enough");

@@ -8,10 +8,11 @@ use super::learn::shared::SharedNames;
 use super::learn::{Learner, Moved};
 use super::pair::Contribution;
 use super::roster::Roster;
-use super::{Detector, Map, OpenFlow, cases, rules};
+use super::{Detector, OpenFlow, cases, rules};
 use crate::observe::{FlowDelta, FlowId};
 use crate::output::Identity;
 use crate::parse::NameSource;
+use crate::state::Shelf;
 use crate::units::Timestamp;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub(super) struct Baselines {
     pub learner: Learner,
     pub roster: Roster,
     pub names: SharedNames,
-    pub cases: Map<(u32, u32), cases::Case>,
+    pub cases: Shelf<(u32, u32), cases::Case>,
     /// Cases with an open incident, in the order they were opened.
     pub open: Vec<(u32, u32)>,
 }
@@ -152,7 +153,7 @@ impl Detector {
         let wanted = self.base.cases.contains_key(&key) || self.base.learner.is_material(host, target);
         if wanted {
             let part = contribution(flow, open, moved, gap);
-            let case = self.base.cases.entry(key).or_insert_with(|| cases::Case::new(now, window));
+            let case = self.base.cases.or_insert_with(key, || cases::Case::new(now, window));
             case.pair.add(&part, now, window);
         }
         let Some(values) = values else { return };

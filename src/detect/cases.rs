@@ -132,6 +132,9 @@ impl Detector {
             host.and_then(|host| self.allowed(known, host, program, now)).is_some_and(|budget| out <= budget)
         });
         let severity = if allowed && found.findings.is_empty() { Severity::Low } else { severity };
+        let out = self.base.learner.day_out(key.0, key.1);
+        let silent = self.silenced(&open.best_identity(), out, now, false).is_some();
+        let severity = if silent { Severity::Low } else { severity };
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let score = found.score();
         let up = case.pair.window.out();
@@ -167,6 +170,7 @@ impl Detector {
         let incident = incident.clone();
         let mut record = case_record(&case.pair, &incident, best, due, seq, now);
         let (values, learned) = (best.found.values, best.found.verdict.is_some());
+        record.evidence.extend(self.silenced(&record.identity, record.up_bytes_24h, now, true));
         self.answer(&mut record, Some(&values), learned);
         self.totals.note_incident(&record);
         self.counters.alerts += u64::from(due.alert);

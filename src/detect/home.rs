@@ -32,7 +32,7 @@ const MAX_MACS: usize = 16_384;
 const MAX_BEHIND_MAC: usize = 8;
 
 /// A global prefix that may be home: its addresses open connections, and hardly any reach them.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Candidate {
     opened: u32,
     accepted: u32,
@@ -50,7 +50,37 @@ pub struct Home {
     learned: Vec<Cidr>,
 }
 
+/// What a restart must not forget of home: learning it takes a while.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HomeKept {
+    candidates: Map<IpAddr, Candidate>,
+    macs: Map<[u8; 6], Vec<IpAddr>>,
+    learned: Vec<(IpAddr, u8)>,
+}
+
 impl Home {
+    /// What is to be kept.
+    pub(super) fn kept(&self) -> HomeKept {
+        HomeKept {
+            candidates: self.candidates.clone(),
+            macs: self.macs.clone(),
+            learned: self.learned.iter().map(|cidr| (cidr.addr(), cidr.prefix())).collect(),
+        }
+    }
+
+    /// Takes back what was kept, unless the user has named the networks.
+    pub(super) fn restore(&mut self, kept: HomeKept) {
+        if !self.learns {
+            return;
+        }
+        (self.candidates, self.macs) = (kept.candidates, kept.macs);
+        // Only what would have been learned: a file must not make the world home.
+        let learned =
+            kept.learned.into_iter().filter(|(ip, bits)| *bits >= if ip.is_ipv4() { 24 } else { 64 });
+        self.learned = learned.filter_map(|(ip, bits)| Cidr::new(ip, bits)).collect();
+        self.nets = Nets::new(self.nets.iter().copied().chain(self.learned.iter().copied()));
+    }
+
     /// `given`: the networks that the user named; without them the defaults, and learning.
     pub fn new(given: Option<Nets>) -> Self {
         let learns = given.is_none();

@@ -28,7 +28,7 @@ impl Detector {
         }
         let learned = self.is_learned(now);
         let (budget, cap) = (self.budget(&known, key, now), self.hard_cap(&known, key));
-        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        let Some(pair) = self.pairs.get(&key) else { return };
         let out = pair.window.out();
         // Once the site has been watched for a day, what is usual there decides: volume alone would spend the budget.
         // The site's own caps hold for ever, and what has been opened is told to its end.
@@ -36,9 +36,12 @@ impl Detector {
         if out < threshold || (learned && pair.incident.is_none() && !broken) {
             return;
         }
+        let silent = self.silenced(&open.identity, out, now, false).is_some();
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
         let severity = upload_volume::severity(&known, out, threshold, &self.config);
         let loud = || upload_volume::loudness(&known, out, threshold, &self.config);
         let severity = policy::weigh(severity, loud, out, budget, cap);
+        let severity = if silent { Severity::Low } else { severity };
         let due = if let Some(incident) = &pair.incident {
             incident.due(severity, now)
         } else {
@@ -143,6 +146,7 @@ impl Detector {
         let seq = incident.write(severity, now);
         let incident = incident.clone();
         let mut record = self.record(key, known, threshold, due, seq, &incident, now);
+        record.evidence.extend(self.silenced(&record.identity, record.up_bytes_24h, now, true));
         self.answer(&mut record, None, false);
         self.totals.note_incident(&record);
         self.counters.alerts += u64::from(due.alert);
@@ -154,7 +158,13 @@ impl Detector {
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
         let level = category.map_or(level.storage, |c| level.level(c)).0;
-        let asked = answers::Asked { record, roster: &self.base.roster, values, learned };
+        let asked = answers::Asked {
+            record,
+            roster: &self.base.roster,
+            values,
+            learned,
+            changed: self.changed_lately(record.at),
+        };
         let said = answers::answers(&asked);
         record.escalate = answers::escalate(&said, record.up_bytes_24h, level);
         record.containment = answers::containment(record);

@@ -15,6 +15,7 @@ pub mod home;
 pub mod hosts;
 pub mod identity;
 mod incidents;
+mod keep;
 pub mod lanes;
 pub mod learn;
 mod naming;
@@ -35,6 +36,7 @@ use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
 use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
 use crate::parse::{AppProto, Facts, TlsFacts};
 use crate::signatures::{Catalogue, Sanction};
+use crate::state::Shelf;
 use crate::units::{Both, Direction, Timestamp};
 use home::{Home, Sides};
 use identity::{Known, Namer};
@@ -98,7 +100,7 @@ pub struct Detector {
     resolved: dns::Resolved,
     memory: naming::Memory,
     flows: Map<FlowId, OpenFlow>,
-    pairs: Map<PairKey, Pair>,
+    pairs: Shelf<PairKey, Pair>,
     /// Pairs with an open incident, in the order they were opened.
     open: Vec<PairKey>,
     checked: Timestamp,
@@ -108,6 +110,7 @@ pub struct Detector {
     base: baseline::Baselines,
     /// Set where endpoint logs are heard.
     attributing: Option<Box<attribution::Attributing>>,
+    kept: keep::Memo,
 }
 
 impl Detector {
@@ -128,7 +131,7 @@ impl Detector {
             namer: Namer::new(catalogue),
             resolved: dns::Resolved::default(),
             flows: Map::default(),
-            pairs: Map::default(),
+            pairs: Shelf::default(),
             open: Vec::new(),
             checked: Timestamp::MIN,
             totals: Totals::default(),
@@ -136,6 +139,7 @@ impl Detector {
             records: Vec::new(),
             base: baseline::Baselines::default(),
             attributing: None,
+            kept: keep::Memo::default(),
         }
     }
 
@@ -182,8 +186,11 @@ impl Detector {
         self.counters.late += tellings;
     }
 
-    /// The end of the input: closes what is open.
+    /// The end of the input: closes what is open, unless it outlives the run.
     pub fn finish(&mut self, now: Timestamp) {
+        if self.is_kept() {
+            return;
+        }
         self.close_all_incidents(now);
     }
 
@@ -318,7 +325,7 @@ impl Detector {
             self.counters.pairs_evicted += 1;
         }
         let window = self.config.time_window;
-        let pair = self.pairs.entry(key).or_insert_with(|| Pair::new(now, window));
+        let pair = self.pairs.or_insert_with(key, || Pair::new(now, window));
         pair.add(&contribution, now, window);
         let grew = contribution.out > 0;
         open.pair = Some(key);
@@ -457,7 +464,7 @@ impl OpenFlow {
 }
 
 /// Makes room: among some pairs, the one that moved least and has no incident goes.
-fn evict(pairs: &mut Map<PairKey, Pair>) {
+fn evict(pairs: &mut Shelf<PairKey, Pair>) {
     let idle = |p: &Pair| (p.incident.is_some(), p.window.out(), p.seen.1);
     let victim = pairs.iter().take(64).min_by_key(|(_, p)| idle(p)).map(|(k, _)| *k);
     if let Some(key) = victim {

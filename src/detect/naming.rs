@@ -54,6 +54,21 @@ impl Memory {
         Self { imitations: Imitations::new(catalogue), ..Self::default() }
     }
 
+    /// Addresses that act as proxies.
+    pub(super) fn proxies(&self) -> &VecDeque<IpAddr> {
+        &self.proxies
+    }
+
+    /// User-Agents seen.
+    pub(super) fn agents(&self) -> &Agents {
+        &self.agents
+    }
+
+    /// Takes back what a state file has kept.
+    pub(super) fn restore(&mut self, proxies: VecDeque<IpAddr>, agents: Agents) {
+        (self.proxies, self.agents) = (proxies, agents);
+    }
+
     /// The responder was asked for a name or address beyond it.
     fn note_proxy(&mut self, ip: IpAddr) {
         if self.proxies.contains(&ip) {

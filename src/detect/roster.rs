@@ -1,8 +1,11 @@
 //! Which addresses are the same host, and what the site says of hosts.
 
 use super::Map;
+use super::keep::Keeping;
 use super::learn::host::Part;
 use crate::config::SiteFacts;
+use crate::state::kept::{Cell, Kept, Row};
+use crate::state::{Damage, HOST, Rows, Store, Table};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
@@ -95,16 +98,41 @@ enum Key {
     Address(IpAddr),
 }
 
+/// A host and its place among those that are learned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Named {
+    place: u32,
+    key: Key,
+}
+
+impl Kept for Named {
+    const TABLE: &'static Table = &HOST;
+
+    fn shown(&self) -> Vec<Cell> {
+        let text = match &self.key {
+            Key::Name(name) => name.to_string(),
+            Key::Mac(mac) => mac.map(|b| format!("{b:02x}")).join(":"),
+            Key::Address(ip) => ip.to_string(),
+        };
+        vec![Cell::Text(text)]
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Roster {
     facts: SiteFacts,
     assets: Assets,
     places: Map<Key, u32>,
+    /// The same in the order in which they came, for the state file.
+    named: Rows<Named>,
     /// Addresses that have been given to a machine.
     leases: Map<IpAddr, [u8; 6]>,
     by_address: Map<IpAddr, u32>,
 }
+
+/// Name of the part that leases are kept in.
+const PART: &str = "leases";
 
 /// Leases remembered.
 const MAX_LEASES: usize = 1 << 18;
@@ -128,6 +156,48 @@ impl Roster {
         if self.leases.insert(ip, mac) != Some(mac) {
             self.by_address.remove(&ip);
         }
+    }
+
+    /// What has changed so far is due.
+    pub(super) fn freeze(&mut self, keep: &mut Keeping<'_>) {
+        self.named.freeze();
+        keep.part(PART, &self.leases);
+    }
+
+    /// Hands over at most `most` rows of what is due.
+    pub(super) fn hand_over(&mut self, most: &mut usize, out: &mut Vec<Row>) {
+        self.named.hand_over(most, out);
+    }
+
+    /// Takes in what a state file has kept: hosts of the learner, at most `hosts` of them.
+    pub(super) fn restore(&mut self, store: &Store, hosts: usize) -> Result<(), Damage> {
+        self.leases = store.part(PART)?.unwrap_or_default();
+        store.rows(|_, named: Named| {
+            if named.place as usize >= hosts {
+                return Err("what is known of it is missing");
+            }
+            self.places.insert(named.key.clone(), named.place);
+            self.named.push_known(named);
+            Ok(())
+        })
+    }
+
+    /// What the site says of the host at a place, where that goes by its address.
+    pub(super) fn part_at(&self, place: u32) -> Option<Part> {
+        // Places are numbered as they come.
+        match &self.named.get(place as usize)?.key {
+            Key::Address(ip) => Some(self.part(*ip)),
+            Key::Name(_) | Key::Mac(_) => None,
+        }
+    }
+
+    /// The name or address of the host at a place, as it is known there.
+    pub fn name_at(&self, place: u32) -> Option<String> {
+        let named = self.named.get(place as usize).filter(|n| n.place == place)?;
+        named.shown().into_iter().find_map(|cell| match cell {
+            Cell::Text(text) => Some(text),
+            Cell::Int(_) => None,
+        })
     }
 
     /// The host of an address as the asset list has it.
@@ -164,7 +234,15 @@ impl Roster {
             (None, None) => Key::Address(ip),
         };
         let part = self.part(ip);
-        let place = *self.places.entry(key).or_insert_with(|| add(part));
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => {
+                let place = add(part);
+                self.named.push(Named { place, key: key.clone() });
+                self.places.insert(key, place);
+                place
+            }
+        };
         self.by_address.insert(ip, place);
         place
     }

@@ -78,6 +78,12 @@ impl Agenda {
         self.len -= usize::from(self.near.pop().is_some());
     }
 
+    /// All, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Due> {
+        let far = self.far.values().flatten();
+        self.near.iter().chain(far).map(|Reverse(due)| *due)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -157,7 +157,7 @@ pub struct Flow {
 }
 
 /// What one line says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Entry {
     /// A connection.
     Flow(Box<Flow>),

@@ -22,7 +22,7 @@ pub(super) const JOIN: Span = Span::from_secs(15 * 60);
 const SHORT: Span = Span::from_secs(10);
 
 /// Something that is due.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Held {
     /// A connection of which nothing has been told.
     Opening(Box<Flow>),
@@ -56,6 +56,26 @@ pub struct HoldCounters {
     pub unclaimed: u64,
 }
 
+/// What is held, as a state file keeps it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct HoldKept {
+    due: Vec<Due>,
+    slots: Vec<Held>,
+    free: Vec<u32>,
+    waiting: Waiting,
+    now: Timestamp,
+    first: Option<Timestamp>,
+    turns: u64,
+    counters: HoldCounters,
+}
+
+impl HoldKept {
+    /// Something waits to be told.
+    pub(super) fn holds(&self) -> bool {
+        !self.due.is_empty()
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
@@ -76,6 +96,31 @@ pub(super) struct Hold {
 impl Hold {
     pub(super) fn new(echo: bool) -> Self {
         Self { echo, ..Self::default() }
+    }
+
+    /// Everything, to be kept.
+    pub(super) fn kept(&self) -> HoldKept {
+        HoldKept {
+            due: self.due.iter().collect(),
+            slots: self.slots.clone(),
+            free: self.free.clone(),
+            waiting: self.waiting.clone(),
+            now: self.now,
+            first: self.first,
+            turns: self.turns,
+            counters: self.counters,
+        }
+    }
+
+    /// Takes back what was kept; what does not fit together is left out.
+    pub(super) fn restore(&mut self, kept: HoldKept) {
+        let slots = kept.slots.len();
+        kept.due.into_iter().filter(|due| due.slot() < slots).for_each(|due| self.due.push(due));
+        (self.slots, self.waiting) = (kept.slots, kept.waiting);
+        self.free = kept.free;
+        self.free.retain(|slot| (*slot as usize) < slots);
+        (self.now, self.first, self.turns) = (kept.now, kept.first, kept.turns);
+        self.counters = kept.counters;
     }
 
     /// The clock that the detector sees.

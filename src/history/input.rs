@@ -48,6 +48,18 @@ pub(super) struct Input {
     good: u64,
     /// Bad lines of this file.
     bad: u64,
+    /// Hash of its first entry's line: what the file is, whatever its name.
+    identity: Option<u64>,
+}
+
+/// How far a file has been read.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// Lines read.
+    pub(super) lines: u64,
+    written: Written,
+    good: u64,
+    bad: u64,
 }
 
 impl Input {
@@ -61,6 +73,7 @@ impl Input {
             first: None,
             good: 0,
             bad: 0,
+            identity: None,
         })
     }
 
@@ -77,6 +90,40 @@ impl Input {
             }
         }
         self.good > 0
+    }
+
+    /// What the file is; `None`: nothing was found in it so far.
+    pub(super) fn identity(&self) -> Option<u64> {
+        self.identity
+    }
+
+    /// How far it has been read, and what of that waits to be used.
+    pub(super) fn mark(&self) -> (Mark, Option<Entry>) {
+        let lines = self.lines.number();
+        (Mark { lines, written: self.written, good: self.good, bad: self.bad }, self.first.clone())
+    }
+
+    /// Goes on at a mark: lines before it are passed over, but for headers, which say what the others mean.
+    pub(super) fn skip(&mut self, mark: Mark, first: Option<Entry>) {
+        while self.lines.number() < mark.lines {
+            let line = match self.lines.next() {
+                Line::End => break,
+                Line::TooLong => continue,
+                Line::Text(line) => line,
+            };
+            if let Shape::Unknown = self.shape {
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                self.shape = recognise(line);
+            }
+            if let (Shape::Zeek(zeek), Some(b'#')) = (&mut self.shape, line.first()) {
+                // A header that makes no sense was counted when it was read first.
+                let _ = zeek.line(line, &mut self.cells);
+            }
+        }
+        (self.written, self.good, self.bad) = (mark.written, mark.good, mark.bad);
+        self.first = first;
     }
 
     /// The next line.
@@ -147,6 +194,9 @@ impl Input {
             Ok(entry) => {
                 self.good += 1;
                 tally.lines += 1;
+                if self.identity.is_none() {
+                    self.identity = Some(super::entry::key(line));
+                }
                 if let Some(at) = entry.written() {
                     self.written.advance(at);
                 }

@@ -14,7 +14,7 @@ pub(super) const WAITING_MAX: usize = 1 << 20;
 const LONGEST: Span = Span::from_secs(7 * 86_400);
 
 /// See the module.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Waiting {
     names: Map<u64, (Arc<Facts>, Timestamp)>,
     /// In the order of coming; some have been taken.

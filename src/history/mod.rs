@@ -27,6 +27,7 @@ mod hold;
 mod input;
 mod join;
 pub mod json;
+pub mod keep;
 mod lines;
 mod spread;
 mod tally;
@@ -43,11 +44,13 @@ pub use tally::Tally;
 
 use crate::capture::Fault;
 use crate::capture::listing::{self, Found};
+use crate::detect::Map;
 use crate::observe::Told;
 use crate::units::{Span, Timestamp};
 use entry::Maker;
 use hold::Hold;
 use input::{Input, Read};
+use keep::Known;
 use std::path::{Path, PathBuf};
 
 /// How far the reading is ahead of the clock.
@@ -64,6 +67,8 @@ struct Source {
     path: PathBuf,
     size: u64,
     state: State,
+    /// It has been read to its end, and no checkpoint says so yet.
+    ended: Option<(u64, keep::Progress)>,
 }
 
 enum State {
@@ -80,6 +85,8 @@ pub struct History {
     maker: Maker,
     hold: Hold,
     tally: Tally,
+    /// What is known of logs by their first entries.
+    inputs: Map<u64, keep::Progress>,
     faults: Vec<Fault>,
     /// Bytes of files that are done, and of all.
     read: u64,
@@ -89,6 +96,11 @@ pub struct History {
 impl History {
     /// Looks at the files that `paths` stand for. `echo`: names are to be logged again.
     pub fn open(paths: &[PathBuf], echo: bool) -> Self {
+        Self::go_on(paths, echo, keep::Earlier::default())
+    }
+
+    /// The same where an earlier run has come to `earlier`.
+    pub fn go_on(paths: &[PathBuf], echo: bool, earlier: keep::Earlier) -> Self {
         let mut faults = Vec::new();
         let found = listing::list(paths, &mut faults);
         let mut history = Self {
@@ -97,10 +109,12 @@ impl History {
             maker: Maker::default(),
             hold: Hold::new(echo),
             tally: Tally::default(),
+            inputs: Map::default(),
             faults,
             read: 0,
             size: Some(0),
         };
+        history.resume(earlier);
         let keep = found.len() <= OPEN_MAX;
         for found in found {
             history.look(found, keep);
@@ -134,7 +148,13 @@ impl History {
         }
         let size = std::fs::metadata(&path).map_or(0, |m| m.len());
         self.size = self.size.filter(|_| !live).map(|all| all + size);
-        let state = if keep || live {
+        let known = self.known(size, &mut input);
+        let state = if known == Known::Done {
+            self.read += size;
+            State::Done
+        } else if known == Known::Begun {
+            State::Open(Box::new(input))
+        } else if keep || live {
             self.tally.merge(&tally);
             State::Open(Box::new(input))
         } else if begins {
@@ -142,7 +162,7 @@ impl History {
         } else {
             State::Waiting(Timestamp::MIN)
         };
-        self.sources.push(Source { path, size, state });
+        self.sources.push(Source { path, size, state, ended: None });
     }
 
     fn fault(&mut self, path: &Path, what: &str) {
@@ -205,7 +225,9 @@ impl History {
                         self.faults.push(Fault { file: source.path.clone(), offset: None, what });
                     }
                     self.read += source.size;
-                    source.state = State::Done;
+                    if let State::Open(input) = std::mem::replace(&mut source.state, State::Done) {
+                        self.note_done(at, &input);
+                    }
                     return;
                 }
             }
@@ -213,6 +235,11 @@ impl History {
                 return;
             }
         }
+    }
+
+    /// All files have been read; what is held is told next.
+    pub fn is_read(&self) -> bool {
+        self.sources.iter().all(|s| matches!(s.state, State::Done))
     }
 
     /// The clock of the detector.

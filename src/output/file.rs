@@ -7,7 +7,9 @@
 pub use super::files::Files;
 pub use super::rotate::Rotation;
 
-use super::{Format, OUTPUTS, Output, Record};
+use super::{Format, IncidentRecord, OUTPUTS, Output, Record};
+use crate::state::Batch;
+use crate::state::journal::Journal;
 use crate::units::Timestamp;
 use std::fs;
 use std::io;
@@ -102,6 +104,7 @@ pub fn kinds(list: &str) -> Result<Vec<&'static Output>, String> {
 /// All outputs of a run.
 pub struct Outputs {
     formats: Vec<(Box<dyn Format>, Files)>,
+    journal: Option<Box<Journal>>,
 }
 
 impl Outputs {
@@ -118,13 +121,69 @@ impl Outputs {
             let format = (output.make)(&shared, &mut files)?;
             formats.push((format, files));
         }
-        Ok(Self { formats })
+        Ok(Self { formats, journal: None })
+    }
+
+    /// With a journal of incidents: a record that has been written by an earlier run is not written again.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(Box::new(journal));
+        self
+    }
+
+    /// The journal, where there is one.
+    pub fn journal(&mut self) -> Option<&mut Journal> {
+        self.journal.as_deref_mut()
+    }
+
+    /// Writes a checkpoint and the records that belong to it: both are kept, or none.
+    pub fn write_with(&mut self, batch: &Batch, records: &[Record]) {
+        let noted = incidents(records);
+        let is_fresh = self.journal.as_mut().map(|journal| journal.commit(batch, &noted));
+        self.write_fresh(records, is_fresh.unwrap_or_default());
+    }
+
+    /// Writes records; of the incidents among them those that are not known to have been written.
+    fn write_fresh(&mut self, records: &[Record], is_fresh: Vec<bool>) {
+        let mut is_fresh = is_fresh.into_iter();
+        for record in records {
+            if !matches!(record, Record::Incident(_)) || is_fresh.next().unwrap_or(true) {
+                self.render(record);
+            }
+        }
+        let written = incidents(records);
+        if written.is_empty() || self.journal.is_none() {
+            return;
+        }
+        self.flush();
+        if let Some(journal) = &mut self.journal {
+            journal.tick(&written);
+        }
+    }
+
+    /// Writes a line of EVE that an earlier run has noted and not written.
+    pub fn repeat(&mut self, line: &str) {
+        let file = usize::from(line.contains("\"event_type\":\"incident\""));
+        let eve = self.formats.iter_mut().find(|(_, files)| files.names().contains(&"eve.json"));
+        if let Some((_, files)) = eve {
+            files.line(file, |out| out.extend_from_slice(line.as_bytes()));
+        }
+    }
+
+    fn render(&mut self, record: &Record) {
+        for (format, files) in &mut self.formats {
+            format.write(record, files);
+        }
     }
 
     /// Writes a record to every output that knows its kind.
     pub fn write(&mut self, record: &Record) {
-        for (format, files) in &mut self.formats {
-            format.write(record, files);
+        match (&mut self.journal, record) {
+            (Some(journal), Record::Incident(incident)) => {
+                let is_fresh = journal.note(&[incident]);
+                self.write_fresh(std::slice::from_ref(record), is_fresh);
+            }
+            _ => self.render(record),
         }
     }
 
@@ -197,6 +256,13 @@ fn end_all(format: &mut dyn Format, files: &mut Files) {
 
 fn with_path(e: &io::Error, path: &std::path::Path) -> io::Error {
     io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}
+
+fn incidents(records: &[Record]) -> Vec<&IncidentRecord> {
+    fn incident(record: &Record) -> Option<&IncidentRecord> {
+        if let Record::Incident(incident) = record { Some(incident) } else { None }
+    }
+    records.iter().filter_map(incident).collect()
 }
 
 #[cfg(test)]

@@ -65,6 +65,11 @@ impl Files {
         }
     }
 
+    /// Names of the files.
+    pub(super) fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
     /// Deals with what an earlier run has left under our names. Pipes and devices are left alone.
     pub(super) fn settle_earlier(&self) -> io::Result<()> {
         for name in self.names {

@@ -14,6 +14,7 @@ mod pending;
 mod scribe;
 mod station;
 
+use super::keep::{self, Checkpoints, Keep};
 use super::{End, Error, Setup};
 use crate::capture::live::{self, LiveConfig, Notice};
 use crate::config::Config;
@@ -44,6 +45,8 @@ const RECORDS: usize = 64;
 const HANDED: usize = 4096;
 /// Files that may wait to be compressed; more are found by their names later.
 const AWAY: usize = 256;
+/// Checkpoints that may wait for the writer.
+const KEEPS: usize = 4;
 /// Notices that may wait to be shown. More are not worth showing.
 const NOTICES: usize = 64;
 /// How often a quiet worker tells its time.
@@ -124,12 +127,15 @@ pub fn reopen_on_hangup(reopen: &Arc<AtomicBool>) -> std::io::Result<()> {
 }
 
 /// Captures until the end is asked for. `notice` hears what an operator should know.
-pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<RunSummary, Error> {
+pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<RunSummary, Error> {
     let began = Instant::now();
     let workers = setup.config.workers.max(1);
     let shards = Shards::from_seed(setup.config.seed ^ began_seed());
     let taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
-    let detector = setup.detector();
+    let detector = setup.woken()?;
+    keep::catch_up(&mut setup.outputs)?;
+    let every = Duration::from_nanos(setup.config.checkpoint_every.nanos().unsigned_abs());
+    let (to_state, keeps) = bounded::<Keep>(KEEPS);
     let worker_config = setup.worker_config();
     let home = setup.config.home_net.clone().unwrap_or_else(default_home);
     let (tell, hear) = bounded::<Message>(TOLD);
@@ -138,7 +144,7 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
     let (givers, takers): (Vec<Sender<Handed>>, Vec<_>) = (0..workers).map(|_| bounded(HANDED)).unzip();
     let taken = AtomicU64::new(0);
     let pending = Pending::new(to_writer, setup.config.output.empty_flow_rate);
-    let logs = Logs::start(setup, live, records, &show);
+    let logs = Logs::start(setup, live, records, keeps, &show);
     // All rings are open before any takes in frames: else the kernel would deal by a number that still grows.
     for tap in &taps {
         tap.start().map_err(|error| Error::Capture(format!("capture cannot be started: {error}")))?;
@@ -162,12 +168,15 @@ pub fn run(setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Result<
             hands.push(scope.spawn(move || Station::new(worker_config, tap, reach, home).work(&handed)));
         }
         drop((tell, givers));
-        let ear = Ear { workers, stats_every: live.stats_every, pending, show, last_lines: LAST_LINES };
+        let checkpoints = Checkpoints::new(every);
+        let (stats_every, last_lines) = (live.stats_every, LAST_LINES);
+        let ear = Ear { workers, stats_every, pending, show, last_lines, to_state, checkpoints };
         let detecting = scope.spawn(move || ear.detect(detector, &hear));
         watch(live, &shown, notice, || detecting.is_finished());
         let counts = hands.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();
         let (detector, left_out) = detecting.join().map_err(|_| Error::Thread("detector"))?;
-        Ok((detector, left_out, counts.map_err(|_| Error::Thread("worker"))?))
+        let counts = counts.map_err(|_| Error::Thread("worker"))?;
+        Ok::<_, Error>((detector, left_out, counts))
     })?;
     let outputs = logs.finish()?;
     shown.try_iter().for_each(notice);
@@ -183,13 +192,19 @@ struct Logs {
 }
 
 impl Logs {
-    fn start(setup: Setup, live: &Live, records: Receiver<Vec<Record>>, show: &Sender<Notice>) -> Self {
+    fn start(
+        setup: Setup,
+        live: &Live,
+        records: Receiver<Vec<Record>>,
+        keeps: Receiver<Keep>,
+        show: &Sender<Notice>,
+    ) -> Self {
         let Setup { config, outputs, .. } = setup;
         let (away, put_away) = bounded(AWAY);
         let (done, written) = bounded(1);
         let scribe =
             Scribe { outputs, show: show.clone(), reopen: Arc::clone(&live.reopen), away, warned: None };
-        thread::spawn(move || done.send(scribe.write(&records)));
+        thread::spawn(move || done.send(scribe.write(records, keeps)));
         let (done, kept) = bounded(1);
         if live.rotates {
             let keeper =

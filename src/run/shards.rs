@@ -60,11 +60,11 @@ struct Message {
 }
 
 /// Reads in this thread, works in others.
-pub(super) fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
+pub(super) fn run(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let workers = setup.config.workers;
     let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
-    let detector = setup.detector();
+    let detector = setup.woken()?;
     let worker_config = setup.worker_config();
     let seed = setup.config.seed;
     let outputs = setup.outputs;

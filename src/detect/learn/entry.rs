@@ -35,6 +35,8 @@ pub struct Entry {
     pub first_day: u32,
     /// Newest day seen.
     pub day: u32,
+    /// It has been used since the last day was ended.
+    pub touched: bool,
     /// Bytes out of that day so far.
     pub today: u64,
     /// Connections of that day so far.
@@ -71,6 +73,7 @@ impl Entry {
             hours: Ring::new(),
             first_day: day,
             day,
+            touched: false,
             today: 0,
             today_count: 0,
             today_hour: 0,

@@ -5,6 +5,7 @@
 pub mod entry;
 pub mod evidence;
 pub mod host;
+mod keep;
 pub mod kind;
 pub mod population;
 pub mod ring;
@@ -47,6 +48,7 @@ pub const NAMES: [&str; evidence::EVIDENCE] = [
 use super::Map;
 use super::rules::Sight;
 use crate::config::DetectConfig;
+use crate::state::Rows;
 use entry::{Entry, day_of};
 use evidence::{Scene, Values};
 use host::{Host, Part};
@@ -108,12 +110,12 @@ pub struct Moved {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Learner {
-    hosts: Vec<Host>,
-    targets: Vec<Target>,
+    hosts: Rows<Host>,
+    targets: Rows<Target>,
     target_of: Map<Arc<str>, u32>,
-    populations: Vec<Population>,
+    populations: Rows<Population>,
     population_of: Map<(Arc<str>, bool), u32>,
-    entries: Vec<Entry>,
+    entries: Rows<Entry>,
     entry_of: Map<(u32, u32), u32>,
     /// Places of entries that were given up.
     free: Vec<u32>,
@@ -266,9 +268,8 @@ impl Learner {
     }
 
     fn population(&mut self, target: u32, gateways: bool) -> u32 {
-        let t = &mut self.targets[target as usize];
-        let slot = &mut t.population[usize::from(gateways)];
-        if let Some(place) = *slot {
+        let t = &self.targets[target as usize];
+        if let Some(place) = t.population[usize::from(gateways)] {
             return place;
         }
         let key = (Arc::clone(&t.service), gateways);
@@ -276,7 +277,7 @@ impl Learner {
             self.populations.push(Population::new(t.kind, gateways));
             self.populations.len() as u32 - 1
         });
-        *slot = Some(place);
+        self.targets[target as usize].population[usize::from(gateways)] = Some(place);
         place
     }
 
@@ -309,7 +310,7 @@ impl Learner {
         }
         let id = self.entry(m);
         let entry = &mut self.entries[id as usize];
-        if entry.today == 0 && entry.today_count == 0 {
+        if !std::mem::replace(&mut entry.touched, true) {
             self.touched.push(id);
         }
         entry.add(m.secs, m.bytes.0, m.bytes.1, m.push, u32::from(m.opened));
@@ -441,6 +442,7 @@ impl Learner {
     fn end_day(&mut self, day: u32) {
         for id in std::mem::take(&mut self.touched) {
             let entry = &mut self.entries[id as usize];
+            entry.touched = false;
             let bytes = entry.today;
             let (count, hour) = (f64::from(entry.today_count), f64::from(entry.today_hour));
             let (up, down) = entry.push_bytes();

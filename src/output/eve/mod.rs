@@ -42,6 +42,13 @@ fn make(config: &Arc<OutputConfig>, files: &mut Files) -> io::Result<Box<dyn For
     Ok(Box::new(Eve { config: Arc::clone(config), clock: Clock::default() }))
 }
 
+/// The line of an incident, without its end.
+pub fn incident_line(record: &super::IncidentRecord, config: &OutputConfig) -> String {
+    let mut out = Vec::new();
+    Json::line(&mut out, &mut Clock::default(), |j| alert::fill(j, record, config));
+    String::from_utf8(out).unwrap_or_default()
+}
+
 struct Eve {
     config: Arc<OutputConfig>,
     clock: Clock,

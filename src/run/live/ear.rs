@@ -1,5 +1,6 @@
 //! The detector's thread: hears the workers in the order of time, judges, and hands records on.
 
+use super::super::keep::{Checkpoints, Keep};
 use super::merge::Merge;
 use super::pending::Pending;
 use super::{BEAT, Counts, Message, WARN_EVERY};
@@ -7,6 +8,7 @@ use crate::capture::live::Notice;
 use crate::counters::{FrontCounters, Stats};
 use crate::detect::Detector;
 use crate::output::Record;
+use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,9 @@ pub(super) struct Ear {
     pub(super) show: Sender<Notice>,
     /// How long the writer is waited for at the end.
     pub(super) last_lines: Duration,
+    /// Checkpoints go to the writer by a way of their own: logs that wait hold up no alert.
+    pub(super) to_state: Sender<Keep>,
+    pub(super) checkpoints: Checkpoints,
 }
 
 impl Ear {
@@ -50,7 +55,7 @@ impl Ear {
             if let Some(now) = merge.now() {
                 detector.idle(now);
             }
-            self.pass_on(&mut detector, &merge);
+            self.pass_on(&mut detector, &merge, at);
             if at.duration_since(told_stats) >= self.stats_every {
                 told_stats = at;
                 let stats = self.stats(&counts, &detector);
@@ -64,17 +69,49 @@ impl Ear {
         }
         detector.count_late(merge.take_late());
         detector.finish(merge.now().unwrap_or_default());
-        self.pass_on(&mut detector, &merge);
-        self.pending.finish(Instant::now() + self.last_lines);
+        let end = Instant::now();
+        self.pass_on(&mut detector, &merge, end);
+        if let Some(now) = merge.now().filter(|_| detector.is_kept()) {
+            for keep in self.checkpoints.at_once(&mut detector, now, true, Vec::new()) {
+                // A writer that takes nothing any more leaves the state as it was.
+                let _ = self.to_state.send_timeout(keep, self.last_lines);
+            }
+        }
+        self.pending.finish(end + self.last_lines);
         (detector, self.pending.left_out())
     }
 
-    fn pass_on(&mut self, detector: &mut Detector, merge: &Merge) {
+    fn pass_on(&mut self, detector: &mut Detector, merge: &Merge, at: Instant) {
         let now = merge.now();
-        for record in detector.take_records() {
+        let (incidents, records): (Vec<Record>, Vec<Record>) = detector
+            .take_records()
+            .into_iter()
+            .partition(|record| detector.is_kept() && matches!(record, Record::Incident(_)));
+        for record in records {
             self.pending.push(record, now.unwrap_or_default());
         }
+        if let Some(now) = now.filter(|_| detector.is_kept()) {
+            self.keep(detector, incidents, now, at);
+        }
         self.pending.pass_on(now);
+    }
+
+    /// A slice of a checkpoint; a whole one at once when there are incidents: neither is to be without the other.
+    fn keep(&mut self, detector: &mut Detector, incidents: Vec<Record>, now: Timestamp, at: Instant) {
+        if incidents.is_empty() {
+            if !self.to_state.is_full()
+                && let Some(keep) = self.checkpoints.turn(detector, now, at)
+            {
+                let _ = self.to_state.try_send(keep);
+            }
+        } else if self.to_state.is_empty() {
+            for keep in self.checkpoints.at_once(detector, now, false, incidents) {
+                let _ = self.to_state.try_send(keep);
+            }
+        } else {
+            // The writer is behind: alerts first, the state with the next checkpoint.
+            incidents.into_iter().for_each(|record| self.pending.push(record, now));
+        }
     }
 
     fn stats(&self, counts: &[Counts], detector: &Detector) -> Stats {

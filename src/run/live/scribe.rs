@@ -1,12 +1,13 @@
 //! The writer's thread, and the one that looks after logs that have been put away.
 
+use super::super::keep::{Fetcher, Keep};
 use super::WARN_EVERY;
 use crate::capture::live::Notice;
 use crate::output::Record;
 use crate::output::archive::Archive;
 use crate::output::file::Outputs;
 use crate::units::Timestamp;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select_biased};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,19 +32,28 @@ pub(super) struct Scribe {
 
 impl Scribe {
     /// Writes until there is nobody left to send records.
-    pub(super) fn write(mut self, records: &Receiver<Vec<Record>>) -> Outputs {
-        let mut flushed = Instant::now();
-        loop {
-            match records.recv_timeout(FLUSH) {
-                Ok(list) => list.into_iter().for_each(|record| self.record(record)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.outputs,
+    pub(super) fn write(mut self, mut records: Receiver<Vec<Record>>, mut keeps: Receiver<Keep>) -> Outputs {
+        let (mut flushed, mut fetcher) = (Instant::now(), Fetcher::new());
+        let mut senders = 2;
+        while senders > 0 {
+            select_biased! {
+                recv(keeps) -> keep => match keep {
+                    Ok(keep) => self.outputs.write_with(&keep.batch, &keep.records),
+                    Err(_) => (keeps, senders) = (never(), senders - 1),
+                },
+                recv(records) -> list => match list {
+                    Ok(list) => list.into_iter().for_each(|record| self.record(record)),
+                    Err(_) => (records, senders) = (never(), senders - 1),
+                },
+                default(FLUSH) => {}
             }
+            fetcher.turn(&mut self.outputs);
             if flushed.elapsed() >= FLUSH {
                 flushed = Instant::now();
                 self.look_after_files();
             }
         }
+        self.outputs
     }
 
     fn record(&mut self, mut record: Record) {
