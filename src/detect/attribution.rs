@@ -8,6 +8,7 @@ use crate::endpoint::EndpointEvent;
 use crate::incident::{Due, Incident};
 use crate::observe::{FlowId, FlowSummary, Lease};
 use crate::output::{Identity, Phase, Severity};
+use crate::state::Shelf;
 use crate::units::{Direction, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,8 +30,9 @@ pub(super) enum Matter {
 /// The joiner, and the incidents that wait for it.
 #[derive(Debug)]
 pub(super) struct Attributing {
-    joiner: Joiner,
+    pub(super) joiner: Joiner,
     matters: Map<FlowId, Vec<Matter>>,
+    pub(super) senders: super::sender::Senders,
 }
 
 impl Detector {
@@ -38,17 +40,21 @@ impl Detector {
     #[must_use]
     pub fn with_endpoint(mut self, config: JoinConfig) -> Self {
         let joiner = Joiner::new(JoinConfig { watched: self.namer.catalogue().program_names(), ..config });
-        self.attributing = Some(Box::new(Attributing { joiner, matters: Map::default() }));
+        let senders = super::sender::Senders::new(self.namer.catalogue(), &self.config);
+        self.attributing = Some(Box::new(Attributing { joiner, matters: Map::default(), senders }));
         self
     }
 
     /// Takes an event of an endpoint log, whenever it comes.
     pub fn endpoint(&mut self, event: &EndpointEvent, now: Timestamp) {
         let Some(attributing) = self.attributing.as_mut() else { return };
-        attributing.joiner.event(event, now);
+        let process = attributing.joiner.event(event, now);
         let changed = attributing.joiner.take_updates();
         for flow in changed {
             self.attribution_changed(flow, now);
+        }
+        if let Some(process) = process {
+            self.told_of(event, process, now);
         }
     }
 
@@ -164,7 +170,7 @@ impl Detector {
         let Some(attributing) = self.attributing.as_mut() else { return };
         let Some(said) = attributing.joiner.attribute(flow, now) else { return };
         let matters = attributing.matters.get(&flow).cloned().unwrap_or_default();
-        if let Some(open) = self.flows.get_mut(&flow) {
+        if let Some(open) = self.flow_of_mut(flow) {
             open.identity.attribution = Some(better(open.identity.attribution.take(), Arc::clone(&said)));
         }
         for matter in &matters {
@@ -181,6 +187,9 @@ impl Detector {
             if tells {
                 self.write_attribution(matter, now);
             }
+        }
+        if self.sent_by(flow, now) {
+            self.look_again(flow, now);
         }
     }
 
@@ -235,8 +244,8 @@ fn says_more(old: &Attribution, new: &Attribution) -> bool {
 
 /// Sums and contributors of an incident.
 fn pair_of<'d>(
-    pairs: &'d mut Map<PairKey, Pair>,
-    cases: &'d mut Map<(u32, u32), Case>,
+    pairs: &'d mut Shelf<PairKey, Pair>,
+    cases: &'d mut Shelf<(u32, u32), Case>,
     matter: Matter,
 ) -> Option<&'d mut Pair> {
     match matter {

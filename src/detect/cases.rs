@@ -6,6 +6,7 @@ use super::lanes::{self, Circumstance, Lane, Verdict};
 use super::learn::evidence::Values;
 use super::learn::kind::Kind;
 use super::pair::Pair;
+use super::process::Step;
 use super::rules::{Analytic, Finding};
 use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
@@ -44,6 +45,8 @@ pub(super) struct Found {
     /// Of the rules, the strongest first.
     #[serde(with = "crate::state::forms::findings")]
     pub findings: Vec<(&'static Analytic, Finding)>,
+    /// What came before, in the order of the host's clock.
+    pub steps: Vec<Step>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,7 +126,7 @@ impl Detector {
     /// Lanes or rules have judged.
     pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: Found, now: Timestamp) {
         let Some(severity) = self.severity_of(&found) else { return };
-        let Some(open) = self.flows.get(&flow) else { return };
+        let Some(open) = self.flow_of(flow).cloned() else { return };
         // What the site allows stays in the log, within its budget; beyond it nothing is calmed. Rules stand above.
         let allowed = open.inferred_known.as_ref().is_some_and(|known| {
             let host = open.best_identity().host.map(|h| h.ip);

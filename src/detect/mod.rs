@@ -21,9 +21,11 @@ pub mod learn;
 mod naming;
 pub mod pair;
 mod policy;
+pub mod process;
 pub mod resembles;
 pub mod roster;
 pub mod rules;
+mod sender;
 pub mod totals;
 pub mod upload_volume;
 pub mod window;
@@ -84,6 +86,8 @@ struct OpenFlow {
     place: Option<(u32, u32)>,
     /// Bytes of it have been learned.
     began: bool,
+    /// The program that its bytes are booked to, and how many.
+    sent_by: Option<(u64, u64)>,
     /// The name of its destination, its own or what the address goes by, and the service of that.
     inferred: Option<Arc<str>>,
     inferred_known: Option<Arc<Known>>,
@@ -367,7 +371,7 @@ impl Detector {
     fn summary(&mut self, summary: Box<FlowSummary>, now: Timestamp) {
         let flow = summary.flow;
         let ended = summary.end.is_some();
-        let open = if ended { self.flows.remove(&flow) } else { self.flows.get(&flow).cloned() };
+        let open = if ended { self.end_flow(flow, now) } else { self.flows.get(&flow).cloned() };
         let open = open.unwrap_or_else(|| self.unnamed(summary.ends, now));
         let mut identity = open.identity;
         if identity.host.is_none() {
@@ -428,6 +432,7 @@ impl OpenFlow {
             one_way: false,
             place: None,
             began: false,
+            sent_by: None,
             inferred: None,
             inferred_known: None,
         }

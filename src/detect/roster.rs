@@ -224,6 +224,11 @@ impl Roster {
 
     /// The place of the host with this address; `add` makes one for a new host. An address is held to be its machine
     /// by the asset list first, by its lease else: an address that is given to another machine is another host.
+    pub fn is_hypervisor(&self, ip: IpAddr) -> bool {
+        self.part(ip).hypervisor
+    }
+
+    /// The place of the host at an address.
     pub fn place(&mut self, ip: IpAddr, add: impl FnOnce(Part) -> u32) -> u32 {
         if let Some(place) = self.by_address.get(&ip) {
             return *place;

@@ -90,6 +90,13 @@ pub struct Target {
     service: Arc<str>,
 }
 
+impl Target {
+    /// The service that it belongs to, as its population is called.
+    pub fn service(&self) -> Arc<str> {
+        Arc::clone(&self.service)
+    }
+}
+
 /// Bytes of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Moved {
@@ -190,6 +197,8 @@ impl Learner {
             pulled: h.pulled(secs),
             rhythm: entry.rhythm(),
             host_total: (h.day_bytes(), before as u64),
+            from_hypervisor: 0,
+            process: None,
             growth: entry.days.growth(from, entry.day),
             unit: entry::VOLUME_UNIT as f64,
         })
@@ -314,7 +323,16 @@ impl Learner {
             self.touched.push(id);
         }
         entry.add(m.secs, m.bytes.0, m.bytes.1, m.push, u32::from(m.opened));
-        self.judge(id, population, m)
+        self.judge(id, population, m, false)
+    }
+
+    /// The evidence of a pair as it stands now, however little has moved: something else than bytes gives reason to look.
+    pub fn look_again(&mut self, host: u32, target: u32, secs: i64) -> Option<Values> {
+        let id = *self.entry_of.get(&(host, target))?;
+        let gateway = self.hosts.get(host as usize)?.part.gateway;
+        let population = self.population(target, gateway);
+        let m = Moved { host, target, secs, bytes: (0, 0), push: false, opened: false };
+        self.judge(id, population, &m, true)
     }
 
     fn entry(&mut self, m: &Moved) -> u32 {
@@ -366,16 +384,16 @@ impl Learner {
         }
     }
 
-    fn judge(&mut self, id: u32, population: u32, m: &Moved) -> Option<Values> {
+    fn judge(&mut self, id: u32, population: u32, m: &Moved, anyhow: bool) -> Option<Values> {
         let entry = &self.entries[id as usize];
         let target = &self.targets[m.target as usize];
         let bytes = entry.day_bytes().0;
         let floor = target.kind.floor();
         let busy = entry.hour_count() >= 12;
-        if (bytes < floor && !busy) || bytes < 4_000 {
+        if !anyhow && ((bytes < floor && !busy) || bytes < 4_000) {
             return None;
         }
-        if bytes < entry.alert_at && entry.hour_count() < entry.alert_count {
+        if !anyhow && bytes < entry.alert_at && entry.hour_count() < entry.alert_count {
             return None;
         }
         let first = self.first.unwrap_or(m.secs);
