@@ -246,6 +246,22 @@ fn replay_ends_with_a_summary_and_says_what_it_could_not_read() {
 }
 
 #[test]
+fn a_broken_database_stops_the_run_with_its_name_and_a_cure() {
+    let folder = Folder::new("mmdb");
+    let capture = folder.file("empty.pcap", EMPTY);
+    let broken = folder.file("broken.mmdb", b"MaxMind.com is in here, and nothing else");
+    for flag in ["--asn-db", "--city-db"] {
+        for path in [&broken, &folder.path("absent.mmdb"), &capture] {
+            let output = egret(&["replay", &capture, "-o", &folder.path("logs"), flag, path]);
+            let said = err(&output);
+            assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{said}");
+            assert!(said.starts_with("egret: error: ") && said.lines().count() == 1, "{said}");
+            assert!(said.contains(path) && said.contains(flag) && said.contains("give a database"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn standard_input_is_a_capture_too() {
     let folder = Folder::new("stdin");
     let mut child = Command::new(env!("CARGO_BIN_EXE_egret"))

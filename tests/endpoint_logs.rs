@@ -18,20 +18,114 @@ fn read(path: &Path, format: Option<&str>) -> Tally {
     file.tally().clone()
 }
 
-/// Samples: file, records, events at least, bad records at most.
+/// Samples: file, records, events at least, bad records at most. Web services' logs are refused by name.
 const SAMPLES: &[(&str, u64, u64, u64)] = &[
-    ("sysmon-otrf-flat.jsonl", 10, 9, 0),
+    ("auditd-auoms-syslog.log", 1, 0, 0),
+    ("auditd-connect.log", 6, 2, 0),
+    ("auditd-execve.log", 6, 1, 0),
+    ("azure-vmconnection.jsonl", 1, 1, 0),
+    ("carbonblack-cloud-event-forwarder.jsonl", 2, 2, 0),
+    ("crowdstrike-fdr-panther.jsonl", 1, 1, 0),
+    ("crowdstrike-fdr.jsonl", 9, 9, 0),
+    ("defender-eventhub.jsonl", 4, 5, 0),
+    ("elastic-endpoint-file.json", 1, 1, 0),
+    ("elastic-endpoint-network.json", 1, 1, 0),
+    ("eslogger-deleteextattr-minimal.json", 1, 1, 0),
+    ("esxcli-network-ip-connection-list.txt", 8, 4, 0),
+    ("esxi-syslog.log", 4, 1, 0),
+    ("go-audit.jsonl", 1, 0, 0),
+    ("jamf-AUE_CONNECT.json", 1, 1, 0),
+    ("jamf-AUE_EXECVE.json", 1, 1, 0),
+    ("jamf-telemetry-es-exec.json", 1, 1, 0),
+    ("laurel-execve.jsonl", 2, 1, 0),
+    ("osquery-events.jsonl", 2, 2, 0),
+    // Messages without the envelope that has the time.
+    ("santa-exec-close.json", 2, 0, 1),
+    ("sentinelone-cloudfunnel.jsonl", 3, 3, 0),
     ("sysmon-azure-windowsevent.jsonl", 2, 2, 0),
-    // Two of its lines were cut when the sample was made, and one is a remark.
-    ("sysmon-linux-xml.log", 6, 4, 1),
-    ("sysmon-linux-startup-trap.log", 2, 2, 0),
-    ("sysmon-evtxdump.jsonl", 4, 4, 0),
     ("sysmon-evtx.xml", 1, 1, 0),
+    ("sysmon-evtxdump.jsonl", 4, 4, 0),
+    ("sysmon-linux-startup-trap.log", 2, 2, 0),
+    // One was cut by syslog behind all that matters.
+    ("sysmon-linux-xml.log", 5, 5, 0),
+    ("sysmon-otrf-flat.jsonl", 10, 9, 0),
+    ("tetragon-legacy-process_connect.jsonl", 4, 4, 0),
+    ("tracee-net.jsonl", 2, 1, 0),
+    ("windows-dhcp-server.csv", 4, 2, 0),
     ("winlogbeat-ecs-sysmon3.json", 1, 1, 0),
     ("winlogbeat-raw-sysmon22.json", 1, 1, 0),
-    ("elastic-endpoint-network.json", 1, 1, 0),
-    ("elastic-endpoint-file.json", 1, 1, 0),
+    ("winsecurity-otrf-flat.jsonl", 3, 2, 0),
 ];
+
+/// Real logs: file, and the least share of its records, in percent, that is an event or known not to be one.
+const LOGS: &[(&str, u64)] = &[
+    ("data/pairs/lsass-02-windows/windows-events.jsonl", 100),
+    ("data/pairs/log4shell-linux/auoms-auditd.syslog.jsonl", 100),
+    ("data/pairs/log4shell-linux/sysmon-for-linux.syslog.jsonl", 100),
+    ("data/pairs/log4shell-linux/vmconnection.jsonl", 100),
+    ("data/logs/auditd/go-libaudit__auparse_testdata_test3.log", 100),
+    ("data/logs/auditd/go-libaudit__testdata_normal.log", 100),
+    ("data/logs/auditd/laurel__record-execve-long.txt", 100),
+    ("data/logs/auditd/laurel__record-execve-long.json", 100),
+    ("data/logs/elastic/endpoint__file.json", 100),
+    ("data/logs/elastic/endpoint__network.json", 100),
+    ("data/logs/elastic/endpoint__process.json", 100),
+    ("data/logs/evtx/DE_sysmon-3-rdp-tun.jsonl", 100),
+    ("data/logs/evtx/PanacheSysmon_vs_AtomicRedTeam01.jsonl", 100),
+    ("data/logs/falco/falco.raw.json", 100),
+    ("data/logs/jamf/telemetry__samples__AUE_EXECVE.json", 100),
+    ("data/logs/osquery/docs-examples.jsonl", 100),
+    ("data/logs/panther/osquery_rules.jsonl", 100),
+    ("data/logs/panther/crowdstrike_rules.jsonl", 85),
+    ("data/logs/plaso/audit_enriched.log", 100),
+    ("data/logs/plaso/santa.log", 98),
+    ("data/logs/sekoia/Azure_azure-windows.jsonl", 100),
+    ("data/logs/sekoia/Beats_auditbeat.jsonl", 100),
+    ("data/logs/sekoia/Beats_winlogbeat.jsonl", 100),
+    ("data/logs/sekoia/CrowdStrike_crowdstrike-telemetry.jsonl", 85),
+    ("data/logs/sekoia/Microsoft_microsoft-365-defender.jsonl", 100),
+    ("data/logs/sekoia/SentinelOne_cloud_funnel2.0.jsonl", 100),
+    ("data/logs/sekoia/Windows_windows.jsonl", 98),
+    ("data/logs/tetragon/00_four_golden_signals__process_connect.json", 100),
+    ("data/logs/tetragon/02_persistance__merlin-agent-job-connect.json", 100),
+];
+
+#[test]
+fn real_logs_are_read_or_counted_with_a_reason() {
+    let (mut said, mut seen) = (Vec::new(), 0);
+    for (name, share) in LOGS {
+        let Some(path) = shared(name) else { continue };
+        seen += 1;
+        let tally = read(&path, None);
+        let known = tally.records - tally.bad();
+        if tally.records == 0 || known * 100 < tally.records * share {
+            said.push(format!("{name}: {tally:?}"));
+        }
+    }
+    assert!(said.is_empty(), "{}", said.join("\n"));
+    if seen == 0 {
+        eprintln!("skipped: the logs are not on this machine");
+    }
+}
+
+#[test]
+fn audit_logs_of_web_services_are_refused_by_name() {
+    let Some(folder) = shared("endpoint-samples") else {
+        eprintln!("skipped: the samples are not on this machine");
+        return;
+    };
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("saas-") {
+            continue;
+        }
+        seen += 1;
+        let tally = read(&entry.path(), None);
+        let refused = tally.without.get(&Reason::Saas).copied().unwrap_or(0);
+        assert_eq!((tally.events, refused), (0, tally.records), "{}: {tally:?}", entry.path().display());
+    }
+    assert!(seen >= 9, "{seen}");
+}
 
 #[test]
 fn samples_of_every_format() {

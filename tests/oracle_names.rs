@@ -5,7 +5,7 @@ use egret::decode::{self, Decoded, Pair, Transport};
 use egret::flow::fragments::Fragments;
 use egret::parse::datagrams::Starts;
 use egret::parse::dns::{self, DnsData};
-use egret::parse::{self, Ech, Facts, NameSource, Outcome, Talk};
+use egret::parse::{self, Ech, Facts, NameSource, Outcome, Talk, TlsFacts};
 use egret::units::{Both, Direction};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -361,12 +361,12 @@ fn compare(stem: &str, oracle: &Value, found: &HashMap<Key, Vec<Facts>>, score: 
             let first = found.get(&k).into_iter().flatten().filter_map(|f| f.tls.as_deref());
             first.flat_map(|t| std::iter::once(t).chain(t.retried.as_deref()))
         };
-        let got: Vec<_> = hellos().filter_map(|t| t.ja4.clone()).collect();
-        let good = got.iter().any(|j| **j == *want);
+        let got: Vec<_> = hellos().filter_map(TlsFacts::ja4).collect();
+        let good = got.iter().any(|j| *j == want);
         score.tick("ja4", good, || format!("{stem} {k:?} frame {} want {want} got {got:?}", hello["frame"]));
         let want = text(hello, "ja3");
-        let mut ja3 = hellos().filter_map(|t| t.ja3.clone());
-        let good = want.is_empty() || ja3.any(|j| *j == *want);
+        let mut ja3 = hellos().filter_map(TlsFacts::ja3);
+        let good = want.is_empty() || ja3.any(|j| j == want);
         score.tick("ja3", good, || format!("{stem} {k:?} frame {} want {want}", hello["frame"]));
     }
 }

@@ -31,6 +31,9 @@ const BEHIND_FRONT: f32 = 0.8;
 /// More than one name was given for the address.
 const ONE_OF_SEVERAL: f32 = 0.7;
 
+/// The name was said on another flow of the same connection.
+const CONTINUED: f32 = 0.9;
+
 /// The name is what an alias leads to, not what the client wanted.
 const AN_ALIAS: f32 = 0.5;
 
@@ -134,6 +137,12 @@ impl Detector {
         self.look_for_likeness(&mut identity, known.is_some());
         if let Some(http) = &facts.http {
             self.look_at_agent(ends, &mut identity, http);
+        }
+        if facts.inferred {
+            identity.confidence *= CONTINUED;
+            let text = "the client's port has changed; the QUIC connection id is that of an earlier flow, whose name \
+                        this is";
+            Sign::add(&mut identity.signs, Sign::new(SignKind::Inferred, text));
         }
         (identity, known)
     }

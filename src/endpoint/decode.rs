@@ -4,9 +4,10 @@
 use super::draft::{Desk, Hint, Pool};
 use super::event::EndpointEvent;
 use super::format::{Format, Formats, Record, State};
+use super::rows::{self, Line};
 use super::tally::{Reason, Tally};
 use super::tree::{Kind, Tree, View};
-use super::{envelope, json, saas, xml};
+use super::{envelope, json, known, xml};
 use std::borrow::Cow;
 
 /// Largest record that is read.
@@ -83,23 +84,60 @@ impl<'f> Decoder<'f> {
             Notation::Json => json::parse(text, &mut tree).map(|()| Cow::Borrowed(text)),
             Notation::Xml => {
                 let text = xml::with_text_key(text);
-                xml::parse(&text, &mut tree).map(|()| Cow::Owned(text))
+                match xml::parse(&text, &mut tree) {
+                    Ok(()) => Ok(Cow::Owned(text)),
+                    Err(reason) => {
+                        // Syslog cuts long events, and what names the process stands before the command line.
+                        tree.close_all();
+                        let cut = reason == Reason::Cut;
+                        let done = if cut {
+                            self.one(Record::Tree(tree.root(&text)), hint, out)
+                        } else {
+                            Err(reason)
+                        };
+                        done.map_err(|_| reason).map(|()| Cow::Borrowed(""))
+                    }
+                }
             }
             Notation::Line => {
-                let mut done = self.one(Record::Line(text), hint, out);
-                if let Err(reason) = done {
-                    done = self.unwrap_line(text, reason, hint, left, out);
-                }
-                self.settle(done, text);
+                self.line(text, &mut tree, hint, left, out);
                 self.tree = tree;
                 return;
             }
         };
         match read {
+            // What was cut has been read.
+            Ok(over) if over.is_empty() => self.settle(Ok(()), text),
             Ok(over) => self.tree(tree.root(&over), text, hint, left, out),
             Err(reason) => self.settle(Err(reason), text),
         }
         self.tree = tree;
+    }
+
+    /// A line: a row of a table, a record of its own, or one behind the header of syslog.
+    fn line(&mut self, text: &str, tree: &mut Tree, hint: &Hint, left: u8, out: &mut Vec<EndpointEvent>) {
+        let first = left == MAX_ENVELOPES && self.tally.records == 0 && self.state.heading.is_none();
+        match rows::line(text, first) {
+            Line::Heading(heading) => {
+                self.state.heading = Some(heading);
+                return;
+            }
+            Line::Remark => return,
+            Line::Other => {}
+        }
+        if let Some(heading) = self.state.heading.as_deref()
+            && let Ok(over) = rows::row(heading, text, tree)
+            && (self.find(Record::Tree(tree.root(&over))).is_ok()
+                || envelope::open(tree.root(&over), |_| false).is_some())
+        {
+            self.tree(tree.root(&over), text, hint, left, out);
+            return;
+        }
+        let mut done = self.one(Record::Line(text), hint, out);
+        if let Err(reason) = done {
+            done = self.unwrap_line(text, reason, hint, left, out);
+        }
+        self.settle(done, text);
     }
 
     /// A record or an envelope of one or many.
@@ -117,18 +155,19 @@ impl<'f> Decoder<'f> {
             self.settle(Err(reason), text);
             return;
         };
+        if let Some(reason) = known::told(root) {
+            self.settle(Err(reason), text);
+            return;
+        }
         let inside = envelope::hint(root, hint);
         let hint = inside.as_ref().unwrap_or(hint);
-        match envelope::open(root) {
+        match envelope::open(root, |line| self.find(Record::Line(line)).is_ok()) {
             Some(envelope::Inside::Many(list)) => {
                 list.children().for_each(|item| self.tree(item, text, hint, left, out));
             }
             Some(envelope::Inside::One(view)) => self.tree(view, text, hint, left, out),
             Some(envelope::Inside::Text(inner)) => self.text(inner.trim(), hint, left, out),
-            None => {
-                let reason = if saas::is(root) { Reason::Saas } else { reason };
-                self.settle(Err(reason), text);
-            }
+            None => self.settle(Err(reason), text),
         }
     }
 
@@ -143,9 +182,6 @@ impl<'f> Decoder<'f> {
     ) -> Result<(), Reason> {
         if !matches!(reason, Reason::Unknown | Reason::OtherFormat) {
             return Err(reason);
-        }
-        if text.starts_with('#') {
-            return Err(Reason::NotUsed);
         }
         let Some((inner, inside)) = envelope::open_line(text, hint) else { return Err(reason) };
         let left = left.checked_sub(1).ok_or(reason)?;

@@ -41,6 +41,8 @@ pub struct Hint {
     pub host: Option<Arc<str>>,
     /// When it came.
     pub received: Option<Timestamp>,
+    /// When a listing that has no times of its own was made.
+    pub listed: Option<Timestamp>,
     /// Where the clock of a log without zones stands, in seconds east of UTC.
     pub zone_secs: i64,
 }
@@ -178,7 +180,11 @@ impl Draft<'_> {
         Ok(EndpointEvent::File(FileEvent {
             op: self.op.ok_or(Reason::NotUsed)?,
             path: self.file.as_deref().map(|path| desk.pool.text(path)).ok_or(Reason::NoField)?,
-            destination: self.file_to.as_deref().map(|path| desk.pool.text(path)),
+            destination: self
+                .file_to
+                .as_deref()
+                .filter(|_| self.op == Some(FileOp::Rename))
+                .map(|path| desk.pool.text(path)),
             size: self.size,
             attribute: self.attribute.as_deref().map(|name| desk.pool.text(name)),
             label: self.label.as_deref().map(|name| desk.pool.text(name)),

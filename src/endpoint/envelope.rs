@@ -23,9 +23,11 @@ pub(super) enum Inside<'t> {
 const LISTS: &[&str] =
     &["records", "Records", "value", "results", "Results", "events", "data", "hits", "logs"];
 /// A record in a field: Elasticsearch, Splunk, HTTP event collectors, exporters.
-const RECORDS: &[&str] = &["_source", "hits", "result", "event", "log", "body", "payload", "data"];
+const RECORDS: &[&str] =
+    &["_source", "hits", "result", "event", "log", "body", "payload", "data", "properties"];
 /// A record as text in a field: Splunk, Logstash, Beats, journald, Log Analytics, container logs.
 const TEXTS: &[&str] = &[
+    "RawXml",
     "_raw",
     "message",
     "SyslogMessage",
@@ -46,15 +48,17 @@ const TEXTS: &[&str] = &[
 const HOSTS: &[&str] =
     &["host", "hostname", "HostName", "Computer", "_HOSTNAME", "Hostname", "syslog_hostname"];
 
-/// Takes one envelope off.
-pub(super) fn open(root: View<'_>) -> Option<Inside<'_>> {
+/// Takes one envelope off. `is_line` tells lines that are records of a known format.
+pub(super) fn open(root: View<'_>, is_line: impl Fn(&str) -> bool) -> Option<Inside<'_>> {
     let is_list = |view: &View<'_>| {
         view.kind() == Kind::Array && view.children().next().is_some_and(|item| item.kind() == Kind::Object)
     };
     if let Some(list) = LISTS.iter().filter_map(|key| root.get(key)).find(is_list) {
         return Some(Inside::Many(list));
     }
-    if let Some(text) = TEXTS.iter().filter_map(|key| root.get(key)?.given()).find(|text| is_record(text)) {
+    if let Some(text) =
+        TEXTS.iter().filter_map(|key| root.get(key)?.given()).find(|text| is_record(text) || is_line(text))
+    {
         return Some(Inside::Text(text));
     }
     let is_object = |view: &View<'_>| view.kind() == Kind::Object;

@@ -5,6 +5,7 @@ use super::event::EndpointEvent;
 use super::format::Formats;
 use super::stream::Stream;
 use super::tally::Tally;
+use crate::units::Timestamp;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
@@ -39,7 +40,12 @@ impl<'f> Read<'f> {
     pub fn open(path: &Path, formats: &'f Formats, format: Option<&str>, hint: Hint) -> io::Result<Self> {
         let stream =
             Stream::new(formats, format).map_err(|said| io::Error::new(io::ErrorKind::InvalidInput, said))?;
-        let reader = plain(std::fs::File::open(path)?)?;
+        let file = std::fs::File::open(path)?;
+        let made = file.metadata().and_then(|meta| meta.modified()).ok();
+        let made = made.and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+        let made = made.map(|since| Timestamp::new(since.as_secs() as i64, i64::from(since.subsec_nanos())));
+        let hint = Hint { listed: hint.listed.or(made), ..hint };
+        let reader = plain(file)?;
         Ok(Self { reader, stream, hint, events: VecDeque::new(), ended: false, error: None })
     }
 

@@ -36,6 +36,8 @@ pub struct Rule {
     pub when: Vec<Test>,
     /// Elements of this list are an event each.
     pub each: Option<Pointer>,
+    /// Where an element has a list itself, whose elements are the events: from the element.
+    pub inner: Option<Pointer>,
     /// The clock of its times.
     pub clock: ClockClass,
     /// Where it is not that of the format.
@@ -44,13 +46,40 @@ pub struct Rule {
     pub fields: Vec<(Field, Vec<Getter>)>,
 }
 
+/// What a pointer begins at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// `/a`: the record.
+    Record,
+    /// `../a`: the element around the innermost.
+    Outer,
+    /// `./a`: the element.
+    Element,
+}
+
+/// The views that pointers of a rule begin at.
+#[derive(Clone, Copy, Debug)]
+struct Roots<'t> {
+    record: View<'t>,
+    outer: Option<View<'t>>,
+    element: Option<View<'t>>,
+}
+
+impl<'t> Roots<'t> {
+    fn at(self, level: Level) -> View<'t> {
+        match level {
+            Level::Record => self.record,
+            Level::Outer => self.outer.or(self.element).unwrap_or(self.record),
+            Level::Element => self.element.unwrap_or(self.record),
+        }
+    }
+}
+
 /// A condition on one field.
 #[derive(Clone, Debug)]
 pub struct Test {
-    /// The field.
-    pub pointer: Pointer,
-    /// From the element of `each`, not from the record.
-    pub of_element: bool,
+    /// The field, or several of which one will do.
+    pub pointers: Vec<(Pointer, Level)>,
     /// What it must be; empty: merely there.
     pub any_of: Vec<Wanted>,
     /// Must not be so.
@@ -66,6 +95,10 @@ pub enum Wanted {
     Begins(Box<str>),
     /// Ends so.
     Ends(Box<str>),
+    /// Has this in it.
+    Contains(Box<str>),
+    /// Anything.
+    Any,
 }
 
 /// One place that a field may come from.
@@ -74,7 +107,7 @@ pub struct Getter {
     /// The place.
     pub from: From,
     /// Words of the vendor and what they mean; `*` is for all others. Empty: as it is.
-    pub map: Vec<(Box<str>, Box<str>)>,
+    pub map: Vec<(Wanted, Box<str>)>,
     /// What is done to the text first.
     pub taken: Taken,
 }
@@ -82,12 +115,12 @@ pub struct Getter {
 /// Where a text comes from.
 #[derive(Clone, Debug)]
 pub enum From {
-    /// A field; the flag: of the element, not of the record.
-    Pointer(Pointer, bool),
+    /// A field.
+    Pointer(Pointer, Level),
     /// This text.
     Value(Box<str>),
-    /// All of these that are there, with a space between.
-    Join(Vec<(Pointer, bool)>),
+    /// All of these that are there, with a text between.
+    Join(Vec<(Pointer, Level)>, Box<str>),
 }
 
 /// What is done to a text before it is used.
@@ -103,6 +136,12 @@ pub enum Taken {
     BeforeColon,
     /// What stands behind the last `://` or, failing that, all.
     AfterScheme,
+    /// What stands before `->`.
+    BeforeArrow,
+    /// What stands behind `->`.
+    AfterArrow,
+    /// A port in network order that was read in the host's: turned, where only so it is a well-known one.
+    NetworkPort,
 }
 
 /// A field of an event.
@@ -144,6 +183,9 @@ pub enum Field {
     LocalPort,
     Remote,
     RemotePort,
+    SourceEnd,
+    DestinationEnd,
+    Sockaddr,
     Direction,
     State,
     Domain,
@@ -205,6 +247,9 @@ pub const FIELDS: &[(&str, Field, &str)] = &[
     ("local_port", Field::LocalPort, "its port"),
     ("remote", Field::Remote, "address of the far end"),
     ("remote_port", Field::RemotePort, "its port"),
+    ("source_end", Field::SourceEnd, "address and port of the end that opened, as address:port"),
+    ("destination_end", Field::DestinationEnd, "address and port of the other end"),
+    ("sockaddr", Field::Sockaddr, "the other end as a hexadecimal sockaddr"),
     ("direction", Field::Direction, "out, in, unknown, and what vendors call them"),
     ("state", Field::State, "attempt, established, closed, failed, snapshot"),
     ("domain", Field::Domain, "name of the far end"),
@@ -232,41 +277,49 @@ pub const FIELDS: &[(&str, Field, &str)] = &[
 impl Mapping {
     /// Whether the record is of this format.
     pub fn recognises(&self, root: View<'_>) -> bool {
-        self.recognise.iter().all(|test| test.holds(root, None))
+        let roots = Roots { record: root, outer: None, element: None };
+        self.recognise.iter().all(|test| test.holds(roots))
     }
 
     /// Makes the events of a record.
     pub fn read(&self, root: View<'_>, desk: &mut Desk<'_>) -> Result<(), Reason> {
-        let of_record = |rule: &&Rule| rule.when.iter().all(|test| test.of_element || test.holds(root, None));
+        let roots = Roots { record: root, outer: None, element: None };
+        let of_record = |rule: &&Rule| rule.when.iter().all(|test| test.of_element() || test.holds(roots));
         let rule = self.rules.iter().find(of_record).ok_or(Reason::NotUsed)?;
-        let Some(each) = &rule.each else { return self.put(rule, root, None, desk) };
-        let (mut left, mut last, before) = (MAX_ELEMENTS, Err(Reason::NotUsed), desk.out.len());
-        each.visit(root, &mut |element| {
-            // Rules with the same list take turns: of an element the first that fits.
-            let fits = |rule: &&Rule| {
-                rule.each.as_ref() == Some(each)
-                    && rule.when.iter().all(|test| test.holds(root, Some(element)))
-            };
-            if let Some(rule) = self.rules.iter().find(fits) {
-                last = self.put(rule, root, Some(element), desk);
+        let Some(each) = &rule.each else { return self.put(rule, roots, desk) };
+        let mut turn = Turn { left: MAX_ELEMENTS, last: Err(Reason::NotUsed) };
+        let before = desk.out.len();
+        each.visit(root, &mut |element| match &rule.inner {
+            Some(inner) => {
+                inner.visit(element, &mut |inmost| {
+                    let roots = Roots { record: root, outer: Some(element), element: Some(inmost) };
+                    self.turn(each, roots, desk, &mut turn)
+                });
+                turn.left > 0
             }
-            left -= 1;
-            left > 0
+            None => {
+                self.turn(each, Roots { record: root, outer: None, element: Some(element) }, desk, &mut turn)
+            }
         });
-        if desk.out.len() > before { Ok(()) } else { last }
+        if desk.out.len() > before { Ok(()) } else { turn.last }
     }
 
-    fn put(
-        &self,
-        rule: &Rule,
-        root: View<'_>,
-        element: Option<View<'_>>,
-        desk: &mut Desk<'_>,
-    ) -> Result<(), Reason> {
+    /// One element; rules with the same list take turns: of an element the first that fits.
+    fn turn(&self, each: &Pointer, roots: Roots<'_>, desk: &mut Desk<'_>, turn: &mut Turn) -> bool {
+        let fits =
+            |rule: &&Rule| rule.each.as_ref() == Some(each) && rule.when.iter().all(|test| test.holds(roots));
+        if let Some(rule) = self.rules.iter().find(fits) {
+            turn.last = self.put(rule, roots, desk);
+        }
+        turn.left = turn.left.saturating_sub(1);
+        turn.left > 0
+    }
+
+    fn put(&self, rule: &Rule, roots: Roots<'_>, desk: &mut Desk<'_>) -> Result<(), Reason> {
         let mut draft = Draft { clock: Some(rule.clock), ..Draft::default() };
         for (field, getters) in &rule.fields {
             for getter in getters {
-                if getter.fill(*field, root, element, &mut draft) {
+                if getter.fill(*field, roots, &mut draft) {
                     break;
                 }
             }
@@ -275,66 +328,110 @@ impl Mapping {
     }
 }
 
+/// How far the elements of a record are read.
+struct Turn {
+    left: usize,
+    last: Result<(), Reason>,
+}
+
 impl Test {
-    fn holds(&self, root: View<'_>, element: Option<View<'_>>) -> bool {
-        let Some(from) = (if self.of_element { element } else { Some(root) }) else { return false };
+    fn of_element(&self) -> bool {
+        self.pointers.iter().any(|(_, level)| *level != Level::Record)
+    }
+
+    fn holds(&self, roots: Roots<'_>) -> bool {
+        let found = self.pointers.iter().any(|(pointer, level)| self.found(pointer, roots.at(*level)));
+        found != self.not
+    }
+
+    fn found(&self, pointer: &Pointer, from: View<'_>) -> bool {
         let mut found = false;
-        self.pointer.visit(from, &mut |view| {
+        pointer.visit(from, &mut |view| {
             found = match self.any_of.as_slice() {
                 [] => view.kind() == super::tree::Kind::Object || view.given().is_some(),
                 wanted => wanted.iter().any(|wanted| wanted.fits(view)),
             };
             !found
         });
-        found != self.not
+        found
     }
 }
 
 impl Wanted {
+    /// Reads a word: `x`, `x*`, `*x`, `*x*`, `*`.
+    pub fn parse(word: &str) -> Self {
+        match (word.strip_prefix('*'), word.strip_suffix('*')) {
+            (Some(""), _) => Self::Any,
+            (Some(_), Some(_)) => Self::Contains(word.trim_matches('*').into()),
+            (Some(end), None) => Self::Ends(end.into()),
+            (None, Some(start)) => Self::Begins(start.into()),
+            (None, None) => Self::Is(word.into()),
+        }
+    }
+
     fn fits(&self, view: View<'_>) -> bool {
         match self {
             Self::Is(text) => view.is(text),
-            Self::Begins(text) => view.as_text().is_some_and(|value| value.starts_with(&**text)),
-            Self::Ends(text) => view.as_text().is_some_and(|value| value.ends_with(&**text)),
+            _ => view.as_text().is_some_and(|value| self.is(&value)),
+        }
+    }
+
+    fn is(&self, value: &str) -> bool {
+        match self {
+            Self::Is(text) => value == &**text,
+            Self::Begins(text) => value.starts_with(&**text),
+            Self::Ends(text) => value.ends_with(&**text),
+            Self::Contains(text) => value.contains(&**text),
+            Self::Any => true,
         }
     }
 }
 
 impl Getter {
     /// Whether it had something that the field can be.
-    fn fill<'t>(
-        &'t self,
-        field: Field,
-        root: View<'t>,
-        element: Option<View<'t>>,
-        draft: &mut Draft<'t>,
-    ) -> bool {
-        let view = |of_element: bool| if of_element { element.unwrap_or(root) } else { root };
+    fn fill<'t>(&'t self, field: Field, roots: Roots<'t>, draft: &mut Draft<'t>) -> bool {
         match &self.from {
             From::Value(text) => set(draft, field, Cow::Borrowed(text)),
-            From::Pointer(pointer, of_element) => match field {
-                Field::HostIps | Field::Answers => {
-                    let mut any = false;
-                    pointer.visit(view(*of_element), &mut |view| {
-                        any |= view.given().is_some_and(|text| set(draft, field, text));
-                        true
-                    });
-                    any
+            From::Join(pointers, between) => {
+                let parts: Vec<_> =
+                    pointers.iter().map(|(pointer, level)| (pointer, roots.at(*level))).collect();
+                let line = join(&parts, between, self.taken).and_then(|line| self.meant(Cow::Owned(line)));
+                line.is_some_and(|line| set(draft, field, line))
+            }
+            From::Pointer(pointer, level) => {
+                let root = roots.at(*level);
+                if let Some(texts) = pointer.embedded(root) {
+                    return self.fill_all(field, texts.into_iter().map(Cow::Owned), draft);
                 }
-                Field::Arguments => {
-                    let line = join(&[(pointer, view(*of_element))], self.taken);
-                    line.is_some_and(|line| set(draft, field, Cow::Owned(line)))
+                if field == Field::Arguments {
+                    let line = join(&[(pointer, root)], " ", self.taken);
+                    return line.is_some_and(|line| set(draft, field, Cow::Owned(line)));
                 }
-                _ => {
-                    let text = pointer.first(view(*of_element)).and_then(View::given);
-                    text.and_then(|text| self.meant(text)).is_some_and(|text| set(draft, field, text))
-                }
-            },
-            From::Join(pointers) => {
-                let parts: Vec<_> = pointers.iter().map(|(pointer, of)| (pointer, view(*of))).collect();
-                join(&parts, self.taken).is_some_and(|line| set(draft, field, Cow::Owned(line)))
+                let (mut any, all) = (false, matches!(field, Field::HostIps | Field::Answers));
+                pointer.visit(root, &mut |view| {
+                    let text = view.given().and_then(|text| self.meant(text));
+                    any |= text.is_some_and(|text| set(draft, field, text));
+                    all || !any
+                });
+                any
             }
         }
+    }
+
+    fn fill_all<'t>(
+        &'t self,
+        field: Field,
+        texts: impl Iterator<Item = Cow<'t, str>>,
+        draft: &mut Draft<'t>,
+    ) -> bool {
+        let (mut any, all) = (false, matches!(field, Field::HostIps | Field::Answers));
+        for text in texts {
+            any |= self.meant(text).is_some_and(|text| set(draft, field, text));
+            if any && !all {
+                break;
+            }
+        }
+        any
     }
 
     /// The text after what is to be done to it.
@@ -343,7 +440,7 @@ impl Getter {
         if self.map.is_empty() {
             return Some(text);
         }
-        let meant = self.map.iter().find(|(word, _)| **word == *text || &**word == "*")?;
+        let meant = self.map.iter().find(|(word, _)| word.is(&text))?;
         Some(Cow::Borrowed(&meant.1))
     }
 }
@@ -358,6 +455,11 @@ fn take(text: Cow<'_, str>, taken: Taken) -> Option<Cow<'_, str>> {
             Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
         }
         Taken::BeforeColon => text.split(':').next().map(|head| Cow::Owned(head.to_owned())),
+        Taken::BeforeArrow => text.split_once("->").map(|(head, _)| Cow::Owned(head.to_owned())),
+        Taken::AfterArrow => text.split_once("->").map(|(_, tail)| Cow::Owned(tail.to_owned())),
+        Taken::NetworkPort => {
+            Some(values::network_port(&text).map_or(text, |port| Cow::Owned(port.to_string())))
+        }
         Taken::AfterScheme => Some(Cow::Owned(text.rsplit("://").next().unwrap_or(&text).to_owned())),
     }
 }
@@ -365,25 +467,20 @@ fn take(text: Cow<'_, str>, taken: Taken) -> Option<Cow<'_, str>> {
 /// Longest text that parts are joined to.
 const MAX_JOINED: usize = 4 * super::draft::MAX_COMMAND_LINE;
 
-fn join(parts: &[(&Pointer, View<'_>)], taken: Taken) -> Option<String> {
+fn join(parts: &[(&Pointer, View<'_>)], between: &str, taken: Taken) -> Option<String> {
     let mut line = String::new();
     for (pointer, view) in parts {
         pointer.visit(*view, &mut |view| {
             if let Some(text) = view.as_text().and_then(|text| take(text, taken)) {
                 if !line.is_empty() {
-                    line.push(' ');
+                    line.push_str(between);
                 }
-                line.push_str(&quoted(&text));
+                line.push_str(if text.is_empty() { "\"\"" } else { &text });
             }
             line.len() < MAX_JOINED
         });
     }
     (!line.is_empty()).then_some(line)
-}
-
-/// An argument as a shell would need it; a part that is a whole line of arguments stays as it is.
-fn quoted(argument: &str) -> Cow<'_, str> {
-    if argument.is_empty() { Cow::Borrowed("\"\"") } else { Cow::Borrowed(argument) }
 }
 
 /// Sets a field; `false` where the text is none that the field can be.
@@ -442,6 +539,18 @@ fn set_connection<'t>(draft: &mut Draft<'t>, field: Field, text: Cow<'t, str>) -
             fill(&mut draft.destination, values::some_ip(values::ip(&text)))
         }
         Field::DestinationPort | Field::RemotePort => fill(&mut draft.destination_port, values::port(&text)),
+        Field::SourceEnd => values::end(&text).is_some_and(|(ip, port)| {
+            draft.source = values::some_ip(Some(ip));
+            fill(&mut draft.source_port, port)
+        }),
+        Field::DestinationEnd => values::end(&text).is_some_and(|(ip, port)| {
+            draft.destination = values::some_ip(Some(ip));
+            fill(&mut draft.destination_port, port)
+        }),
+        Field::Sockaddr => values::sockaddr(&text).is_some_and(|(ip, port)| {
+            draft.destination = Some(ip);
+            fill(&mut draft.destination_port, Some(port).filter(|port| *port != 0))
+        }),
         Field::Direction => fill(&mut draft.direction, values::direction(&text)),
         Field::State => fill(&mut draft.state, values::state(&text)),
         Field::Domain => fill(&mut draft.domain, values::domain(&text)),
@@ -467,10 +576,15 @@ fn fill<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     some
 }
 
+/// Adds the addresses of a text, which may be a list of its own.
 fn push(list: &mut Vec<std::net::IpAddr>, text: &str) -> bool {
-    let ip = values::some_ip(values::ip(text)).filter(|_| list.len() < 64);
-    list.extend(ip);
-    ip.is_some()
+    let before = list.len();
+    for part in text.split([';', ',', ' ', '"', '[', ']']).filter(|part| part.len() >= 2) {
+        if list.len() < 64 {
+            list.extend(values::some_ip(values::ip(part)));
+        }
+    }
+    list.len() > before
 }
 
 fn address_kind(text: &str) -> Option<AddressKind> {

@@ -2,7 +2,7 @@
 
 use super::draft::EventKind;
 use super::event::{ClockClass, SourceKind};
-use super::map::{FIELDS, Field, From, Getter, Mapping, Rule, Taken, Test, Wanted};
+use super::map::{FIELDS, Field, From, Getter, Level, Mapping, Rule, Taken, Test, Wanted};
 use super::pointer::Pointer;
 use crate::strict::{Fault, Findings, Keys, Source, closest, shown};
 use toml::Spanned;
@@ -124,24 +124,27 @@ fn rule(
     }
     let clock = one_of(source, &mut keys, "clock", &CLOCKS).unwrap_or(ClockClass::Host);
     let when = tests(source, &mut keys, "when");
-    let each = keys.text(source, "each").and_then(|text| match Pointer::parse(&text.text) {
-        Ok(pointer) => Some(pointer),
-        Err(what) => {
-            source.fault(
-                Some(text.line),
-                format!("each: {what}"),
-                "write a pointer, for example \"/snapshot\"",
-            );
-            None
-        }
-    });
+    let each = list_pointer(source, &mut keys, "each");
+    let inner = list_pointer(source, &mut keys, "inner");
     let from = keys.text(source, "source_kind").and_then(|kind| source_kind(source, &kind, built_in));
     let own = fields(source, &mut keys);
     keys.finish(source);
     let mut all: Vec<_> =
         common.iter().filter(|(field, _)| own.iter().all(|(other, _)| other != field)).cloned().collect();
     all.extend(own);
-    Some(Rule { kind: kind?, when, each, clock, source: from, fields: all })
+    Some(Rule { kind: kind?, when, each, inner, clock, source: from, fields: all })
+}
+
+fn list_pointer(source: &mut Source<'_>, keys: &mut Keys<'_, '_>, key: &'static str) -> Option<Pointer> {
+    let text = keys.text(source, key)?;
+    match Pointer::parse(text.text.strip_prefix('.').unwrap_or(&text.text)) {
+        Ok(pointer) => Some(pointer),
+        Err(what) => {
+            let cure = "write a pointer to a list, for example \"/snapshot\"";
+            source.fault(Some(text.line), format!("{key}: {}", shown(&what)), cure);
+            None
+        }
+    }
 }
 
 const KINDS: [(&str, EventKind); 5] = [
@@ -175,7 +178,7 @@ fn one_of<T: Copy>(
     found
 }
 
-/// Conditions: `/a` there, `!/a` not there, `/a=x|y` one of these, `/a=x*` and `/a=*x` beginning and end, `/a!=x`.
+/// Conditions: `/a` there, `/a||/b` one of them there, `!/a` not there, `/a=x|y` one of these, `/a=x*` and `/a=*x` beginning and end, `/a!=x`.
 fn tests(source: &mut Source<'_>, keys: &mut Keys<'_, '_>, key: &'static str) -> Vec<Test> {
     let list = keys.list(source, key, 32);
     list.into_iter()
@@ -199,24 +202,17 @@ fn test(text: &str) -> Result<Test, String> {
         None => (text, None),
     };
     let (pointer, unlike) = pointer.strip_suffix('!').map_or((pointer, false), |rest| (rest, true));
-    let any_of = words.map(|words| words.split('|').map(wanted).collect()).unwrap_or_default();
-    let (pointer, of_element) = pointed(pointer)?;
-    Ok(Test { pointer, of_element, any_of, not: absent || unlike })
+    let any_of = words.map(|words| words.split('|').map(Wanted::parse).collect()).unwrap_or_default();
+    let pointers = pointer.split("||").map(pointed).collect::<Result<_, _>>()?;
+    Ok(Test { pointers, any_of, not: absent || unlike })
 }
 
-fn wanted(word: &str) -> Wanted {
-    match (word.strip_prefix('*'), word.strip_suffix('*')) {
-        (Some(end), _) => Wanted::Ends(end.into()),
-        (None, Some(start)) => Wanted::Begins(start.into()),
-        (None, None) => Wanted::Is(word.into()),
-    }
-}
-
-/// A pointer, and whether it is of the element: those begin with `./`.
-fn pointed(text: &str) -> Result<(Pointer, bool), String> {
-    match text.strip_prefix('.') {
-        Some(rest) => Ok((Pointer::parse(rest)?, true)),
-        None => Ok((Pointer::parse(text)?, false)),
+/// A pointer and what it begins at.
+fn pointed(text: &str) -> Result<(Pointer, Level), String> {
+    match (text.strip_prefix(".."), text.strip_prefix('.')) {
+        (Some(rest), _) => Ok((Pointer::parse(rest)?, Level::Outer)),
+        (None, Some(rest)) => Ok((Pointer::parse(rest)?, Level::Element)),
+        (None, None) => Ok((Pointer::parse(text)?, Level::Record)),
     }
 }
 
@@ -250,8 +246,8 @@ fn getters(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<Get
 
 fn pointer_getter(source: &mut Source<'_>, name: &str, line: usize, text: &str) -> Option<Getter> {
     match pointed(text) {
-        Ok((pointer, of_element)) => {
-            Some(Getter { from: From::Pointer(pointer, of_element), map: Vec::new(), taken: Taken::Whole })
+        Ok((pointer, level)) => {
+            Some(Getter { from: From::Pointer(pointer, level), map: Vec::new(), taken: Taken::Whole })
         }
         Err(what) => {
             source.fault(
@@ -264,11 +260,14 @@ fn pointer_getter(source: &mut Source<'_>, name: &str, line: usize, text: &str) 
     }
 }
 
-const TAKES: [(&str, Taken); 4] = [
+const TAKES: [(&str, Taken); 7] = [
     ("host_of_url", Taken::Host),
     ("base64", Taken::Base64),
     ("before_colon", Taken::BeforeColon),
     ("after_scheme", Taken::AfterScheme),
+    ("before_arrow", Taken::BeforeArrow),
+    ("after_arrow", Taken::AfterArrow),
+    ("network_port", Taken::NetworkPort),
 ];
 
 fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTable<'_>) -> Vec<Getter> {
@@ -280,15 +279,16 @@ fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTab
         .iter()
         .filter_map(|text| pointer_getter(source, name, text.line, &text.text))
         .filter_map(|getter| match getter.from {
-            From::Pointer(pointer, of_element) => Some((pointer, of_element)),
+            From::Pointer(pointer, level) => Some((pointer, level)),
             _ => None,
         })
         .collect();
+    let between = keys.text(source, "between").map_or_else(|| " ".to_owned(), |text| text.text);
     let taken = one_of(source, &mut keys, "take", &TAKES).unwrap_or(Taken::Whole);
     let map = keys.take("map").map(|value| words(source, name, value)).unwrap_or_default();
     let mut all = from.unwrap_or_default();
     if !join.is_empty() {
-        all.push(Getter { from: From::Join(join), map: Vec::new(), taken: Taken::Whole });
+        all.push(Getter { from: From::Join(join, between.into()), map: Vec::new(), taken: Taken::Whole });
     }
     for getter in &mut all {
         getter.taken = taken;
@@ -307,7 +307,7 @@ fn table_getters(source: &mut Source<'_>, name: &str, line: usize, table: &DeTab
     all
 }
 
-fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<str>, Box<str>)> {
+fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Wanted, Box<str>)> {
     let line = source.line(value.span().start);
     let Some(table) = value.get_ref().as_table() else {
         source.fault(
@@ -320,7 +320,7 @@ fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<
     let mut all = Vec::new();
     for (word, meaning) in table {
         match meaning.get_ref().as_str() {
-            Some(meaning) => all.push((Box::from(&**word.get_ref()), Box::from(meaning))),
+            Some(meaning) => all.push((Wanted::parse(word.get_ref()), Box::from(meaning))),
             None => {
                 let line = source.line(word.span().start);
                 let what =
@@ -329,8 +329,13 @@ fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Box<
             }
         }
     }
-    // `*` is for all others: last.
-    all.sort_by_key(|(word, _)| &**word == "*");
+    // What says most comes first, `*` is for all others.
+    all.sort_by_key(|(word, _)| match word {
+        Wanted::Is(_) => 0,
+        Wanted::Begins(_) | Wanted::Ends(_) => 1,
+        Wanted::Contains(_) => 2,
+        Wanted::Any => 3,
+    });
     all
 }
 

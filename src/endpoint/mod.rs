@@ -10,10 +10,12 @@ pub mod event;
 pub mod file;
 pub mod format;
 mod json;
+mod known;
 pub mod map;
 pub mod map_load;
 pub mod pointer;
-mod saas;
+mod rows;
+
 pub mod secrets;
 pub mod stream;
 pub mod tally;

@@ -1,6 +1,6 @@
 //! Where a field stands in a record: a JSON Pointer (RFC 6901) with `*` for every element of a list.
 
-use super::tree::{Kind, View};
+use super::tree::{Kind, Tree, View};
 
 /// A parsed pointer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -8,6 +8,8 @@ pub struct Pointer {
     steps: Vec<Step>,
     /// The keys joined by dots: how logs that were flattened write the same field.
     dotted: Option<Box<str>>,
+    /// What follows `!json`: a pointer into the JSON that the text at this one holds.
+    inner: Option<Box<Pointer>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,8 +24,12 @@ enum Step {
 }
 
 impl Pointer {
-    /// Reads `/a/b`, `/list/*/c`, `/list/*[name=dst]/value`, `/list/0`. The error says what is wrong.
+    /// Reads `/a/b`, `/list/*/c`, `/list/*[name=dst]/value`, `/list/0`, `/text/!json/a`. The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some((outer, inner)) = text.split_once("/!json/") {
+            let inner = Some(Box::new(Self::parse(&format!("/{inner}"))?));
+            return Ok(Self { inner, ..Self::parse(outer)? });
+        }
         let Some(rest) = text.strip_prefix('/') else {
             return Err(format!("\"{text}\" does not begin with /"));
         };
@@ -39,7 +45,29 @@ impl Pointer {
             })
             .collect();
         let dotted = keys.filter(|keys| keys.len() > 1).map(|keys| keys.join(".").into());
-        Ok(Self { steps, dotted })
+        Ok(Self { steps, dotted, inner: None })
+    }
+
+    /// The texts that it points to, where it goes into JSON that stands in a text; else nothing.
+    pub fn embedded(&self, root: View<'_>) -> Option<Vec<String>> {
+        let inner = self.inner.as_deref()?;
+        let mut texts = Vec::new();
+        let (mut tree, outer) = (Tree::default(), self.first(root).and_then(View::as_text));
+        if let Some(outer) = outer
+            && super::json::parse(outer.trim(), &mut tree).is_ok()
+        {
+            inner.visit(tree.root(outer.trim()), &mut |view| {
+                texts.extend(view.given().map(std::borrow::Cow::into_owned));
+                texts.len() < 64
+            });
+        } else if let Some(object) = self.first(root) {
+            // The same product writes it as an object at times.
+            inner.visit(object, &mut |view| {
+                texts.extend(view.given().map(std::borrow::Cow::into_owned));
+                texts.len() < 64
+            });
+        }
+        Some(texts)
     }
 
     /// The first node that it points to.
@@ -119,7 +147,6 @@ fn finish<'t>(view: View<'t>, f: &mut dyn FnMut(View<'t>) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tree::Tree;
     use super::*;
 
     fn all(text: &str, pointer: &str) -> Vec<String> {
@@ -149,6 +176,18 @@ mod tests {
         ] {
             assert_eq!(all(text, pointer), found, "{pointer}");
         }
+    }
+
+    #[test]
+    fn json_in_a_text_is_looked_into() {
+        let text = r#"{"a":"{\"b\":[\"x\",{\"c\":1}]}","o":{"b":["y"]},"n":5}"#;
+        let mut tree = Tree::default();
+        super::super::json::parse(text, &mut tree).expect("valid");
+        let find = |pointer: &str| Pointer::parse(pointer).expect("a pointer").embedded(tree.root(text));
+        assert_eq!(find("/a/!json/b"), Some(vec!["x".to_owned()]));
+        assert_eq!(find("/a/!json/b/1/c"), Some(vec!["1".to_owned()]));
+        assert_eq!(find("/o/!json/b"), Some(vec!["y".to_owned()]));
+        assert_eq!((find("/n/!json/b"), find("/a")), (Some(Vec::new()), None));
     }
 
     #[test]

@@ -160,8 +160,11 @@ impl Tally {
         if reason.is_bad() && self.first_bad.is_none() {
             // Whatever is wrong with it, a secret in it is not for a message.
             let head = String::from_utf8_lossy(record.get(..1024).unwrap_or(record)).into_owned();
-            let plain: String =
-                super::secrets::redact(&head).chars().filter(|c| !c.is_control()).take(QUOTED).collect();
+            let plain: String = super::secrets::redact(&head)
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .take(QUOTED)
+                .collect();
             self.first_bad = Some(FirstBad { record: self.records, reason, quoted: plain });
         }
     }

@@ -151,7 +151,6 @@ pub(super) fn syslog(text: &str, near: Timestamp) -> Option<Stamp> {
     Some(Stamp { at: Timestamp::new(secs, 0), grain_ns: SECOND })
 }
 
-#[allow(dead_code, reason = "for the DHCP format, which comes next")]
 /// `MM/DD/YY` and `HH:MM:SS` of Windows DHCP, local time that is `east` seconds before UTC.
 pub(super) fn dhcp(date: &str, time: &str, east: i64) -> Option<Stamp> {
     let mut read = Digits { rest: date.trim() };

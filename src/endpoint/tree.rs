@@ -79,6 +79,13 @@ impl Tree {
         }
     }
 
+    /// Ends all that stands open: of a record that was cut, what is whole.
+    pub fn close_all(&mut self) {
+        while !self.open.is_empty() {
+            self.close();
+        }
+    }
+
     /// Adds a value.
     pub fn leaf(&mut self, key: Place, value: Place, kind: Kind) -> Option<()> {
         self.push(key, value, kind)

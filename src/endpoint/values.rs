@@ -18,13 +18,74 @@ pub(super) fn port(text: &str) -> Option<u16> {
     text.trim().parse().ok().filter(|port| *port != 0)
 }
 
-/// A whole number, decimal or with `0x`. A number that a JSON writer gave a fraction of zero is whole.
+/// A whole number, decimal or with `0x`. A fraction is cut.
 pub(super) fn number(text: &str) -> Option<u64> {
     let text = text.trim();
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => text.strip_suffix(".0").unwrap_or(text).parse().ok(),
+        None => {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+            fraction.bytes().all(|b| b.is_ascii_digit()).then(|| whole.parse().ok())?
+        }
     }
+}
+
+/// An address and a port in one: `1.2.3.4:443`, `[::1]:443`, `:::443` of old tools.
+pub(super) fn end(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    let (address, number) = text.trim().rsplit_once(':')?;
+    Some((ip(address)?, port(number)))
+}
+
+/// A port in network order that was written as the host reads it: the other way round, where that is a port that is
+/// well known and what is written is not.
+pub(super) fn network_port(text: &str) -> Option<u16> {
+    const WELL_KNOWN: [u16; 12] = [21, 22, 25, 53, 80, 110, 143, 443, 587, 993, 8080, 8443];
+    let written = port(text)?;
+    let turned = written.swap_bytes();
+    Some(if WELL_KNOWN.contains(&turned) && !WELL_KNOWN.contains(&written) { turned } else { written })
+}
+
+/// A `sockaddr` of Linux in hexadecimal or with `%XX`: the family in either byte order, port and address.
+pub(super) fn sockaddr(text: &str) -> Option<(IpAddr, u16)> {
+    let bytes = if text.contains('%') { percent(text)? } else { hex(text)? };
+    let mut reader = crate::bytes::Reader::new(&bytes);
+    let family = reader.array::<2>()?;
+    let port = reader.u16()?;
+    let ip = match family {
+        [2, 0] | [0, 2] => IpAddr::from(reader.array::<4>()?),
+        [10, 0] | [0, 10] => {
+            reader.skip(4)?;
+            IpAddr::from(reader.array::<16>()?)
+        }
+        _ => return None,
+    };
+    Some((ip.to_canonical(), port))
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) || digits.is_empty() {
+        return None;
+    }
+    let digit = |b: &u8| char::from(*b).to_digit(16);
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some((digit(pair.first()?)? << 4 | digit(pair.get(1)?)?) as u8))
+        .collect()
+}
+
+/// Bytes of which some are written `%XX`.
+pub(super) fn percent(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(rest.get(..at)?.as_bytes());
+        bytes.extend(hex(rest.get(at + 1..at + 3)?)?);
+        rest = rest.get(at + 3..)?;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Some(bytes)
 }
 
 /// A process id.
@@ -210,6 +271,25 @@ mod tests {
         assert_eq!(domain("Api.Example.COM.").as_deref(), Some("api.example.com"));
         assert_eq!((domain("1.2.3.4"), domain("")), (None, None));
         assert_eq!(host_of("https://u@Api.example.com:443/x").as_deref(), Some("api.example.com"));
+    }
+
+    #[test]
+    fn ends_of_connections() {
+        let one = ip("127.0.0.1").expect("an address");
+        assert_eq!(end("127.0.0.1:443"), Some((one, Some(443))));
+        assert_eq!(end("[::1]:0").map(|end| end.1), Some(None));
+        assert_eq!((end("1.2.3.4"), end("")), (None, None));
+        assert_eq!(sockaddr("02002BCB7F0000010000000000000000"), Some((one, 11211)));
+        assert_eq!(sockaddr("%02%00+%cb%7f%00%00%01"), Some((one, 11211)));
+        assert_eq!(
+            sockaddr("0A002BCB0000000000000000000000000000000000000001").map(|end| end.1),
+            Some(11211)
+        );
+        assert_eq!((sockaddr("01002F"), sockaddr("0200"), sockaddr("é")), (None, None, None));
+        assert_eq!(
+            (network_port("47873"), network_port("443"), network_port("6468")),
+            (Some(443), Some(443), Some(6468))
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Follower(u16);
 pub struct Followed {
     /// Application bytes of records that began in it.
     pub app: u32,
+    /// Records of application data that began in it.
+    pub records: u32,
     /// Payload bytes passed while the place was lost.
     pub unknown: u32,
 }
@@ -68,6 +70,7 @@ impl Follower {
             };
             if kind == 23 {
                 done.app += u32::from(len.saturating_sub(overhead));
+                done.records += 1;
             }
             at += 5;
             *left -= 5;
@@ -103,12 +106,13 @@ mod tests {
             for piece in stream.chunks(cut) {
                 let d = f.walk(piece, piece.len() as u32, 17);
                 sum.app += d.app;
+                sum.records += d.records;
                 sum.unknown += d.unknown;
             }
             // A header that is cut loses the place; nothing is counted twice or invented.
             assert!(sum.app <= 3000, "{cut}: {sum:?}");
             if cut >= 5000 {
-                assert_eq!(sum, Followed { app: 3000, unknown: 0 });
+                assert_eq!(sum, Followed { app: 3000, records: 2, unknown: 0 });
             }
         }
     }
@@ -118,7 +122,7 @@ mod tests {
         let mut f = Follower::LOST;
         assert_eq!(f.walk(b"rubbish", 7, 17).unknown, 7);
         let next = record(23, 117);
-        assert_eq!(f.walk(&next, next.len() as u32, 17), Followed { app: 100, unknown: 0 });
+        assert_eq!(f.walk(&next, next.len() as u32, 17), Followed { app: 100, records: 1, unknown: 0 });
         assert_eq!(f, Follower::START);
     }
 

@@ -186,6 +186,8 @@ pub struct Cold {
     pub datagrams: Option<datagrams::Starts>,
     /// Datagrams that the parsers have seen.
     pub datagrams_seen: u8,
+    /// Where the worker counts this flow while it holds starts.
+    pub crowd: u16,
     /// What the parsers found.
     pub facts: Option<Arc<Facts>>,
     /// Totals at the last report of the open flow.

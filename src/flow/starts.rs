@@ -30,8 +30,6 @@ pub struct Start {
 pub struct Starts {
     /// By side.
     pub sides: [Start; 2],
-    /// Stands in the queue of those that may have to make room.
-    pub queued: bool,
     /// Bytes of both sides, and sides that had ended, when the parsers were asked last.
     asked: (usize, usize),
     /// Bytes that the parsers have been given so far, over all times that they were asked.
@@ -39,6 +37,11 @@ pub struct Starts {
 }
 
 impl Starts {
+    /// Memory held.
+    pub fn held(&self) -> usize {
+        size_of::<Self>() + self.sides.iter().map(Start::held).sum::<usize>()
+    }
+
     /// Whether the parsers should be asked again. While they have read little, always; later only when an eighth has
     /// been added or a side has ended, so that a hello in single bytes costs as much as a few whole ones. What they
     /// are asked at the end of the flow is all there is: nothing is lost, it is only found later.
@@ -73,9 +76,10 @@ impl Start {
         }
     }
 
-    /// Memory held.
+    /// Memory held beside the struct itself.
     pub fn held(&self) -> usize {
-        self.bytes.len() + self.pieces.iter().map(|(_, p)| p.len()).sum::<usize>()
+        let pieces = self.pieces.iter().map(|(_, p)| p.capacity()).sum::<usize>();
+        self.bytes.capacity() + pieces + self.pieces.capacity() * size_of::<(u32, Vec<u8>)>()
     }
 
     /// Adds a segment. `whole` is its length by the headers: more than `bytes` where the capture cut it.
@@ -230,7 +234,8 @@ mod tests {
         for i in 0..1000u32 {
             s.add(i * 20 + 10, &[0; 10], 10, MAX_UP);
         }
-        assert!(s.held() <= MAX_PIECES * 10);
+        assert!(s.pieces.len() <= MAX_PIECES);
+        assert!(s.held() <= MAX_PIECES * (10 + 2 * size_of::<(u32, Vec<u8>)>()), "{}", s.held());
         s.add(0, &vec![1; 100_000], 100_000, MAX_UP);
         assert_eq!(s.bytes().len(), MAX_UP);
         assert!(s.ended());

@@ -104,6 +104,12 @@ impl<K: Key> Table<K> {
         Some((flow, cold))
     }
 
+    /// The cold part of a flow by its number ([`Hot::cold`]).
+    #[inline]
+    pub fn cold(&mut self, number: u32) -> Option<&mut Cold> {
+        self.cold.get_mut(number)
+    }
+
     /// Adds a flow that is not there yet. The caller has made room with [`Table::victim`].
     pub fn insert(&mut self, hash: u64, key: K, at: Timestamp, cold: Cold) {
         let index = self.cold.insert(cold);
@@ -221,6 +227,7 @@ mod tests {
             starts: None,
             datagrams: None,
             datagrams_seen: 0,
+            crowd: 0,
             facts: None,
             at_report: None,
             history: 0,

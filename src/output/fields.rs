@@ -130,7 +130,7 @@ pub static OURS: &[Field] = &[
     f("attribution.source", "string", "the log that says so"),
     f("attribution.delta_ms", "integer", "time of the event, corrected, less the start of the flow, in milliseconds"),
     f("attribution.reason", "string", "why, in words"),
-    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front (docs/names.md)"),
+    f("signs[]", "string", "what is odd about the name: sni_address_mismatch, resembles, malformed_user_agent, user_agent_carries_data, many_user_agents, shared_front, inferred (docs/names.md)"),
     f("dest.asn", "integer", "autonomous system of the responder's address, with --asn-db"),
     f("dest.{as_org,country,city}", "string", "its organisation, with --asn-db; ISO country code and city, with --city-db"),
     f("http.request_bytes", "integer", "Content-Length of the request"),

@@ -5,6 +5,7 @@ use crate::attribute::{Level, ParentProcess, Process, Status};
 use crate::decode::{Path, Transport};
 use crate::endpoint::SourceKind;
 use crate::observe::{Counts, EndReason, FlowState, TcpSeen};
+use crate::parse::fingerprint::{ClientPrint, ServerPrint};
 use crate::parse::{AppProto, Certificate, HttpFacts, TlsFacts};
 
 /// 2026-01-31 23:59:59.123456 UTC.
@@ -122,9 +123,11 @@ pub(crate) fn tls_facts() -> Facts {
         cipher: Some(0x1301),
         client_alpns: vec!["h2".into(), "http/1.1".into()],
         server_alpn: Some("h2".into()),
-        ja3: Some("cd08e31494f9531f560d64c695473da9".into()),
-        ja3s: Some("907bf3ecef1c987c889946b737b43de8".into()),
-        ja4: Some("t13d1516h2_8daaf6152771_b186095e22b6".into()),
+        client_print: Some(Box::new(ClientPrint::known(
+            "cd08e31494f9531f560d64c695473da9",
+            "t13d1516h2_8daaf6152771_b186095e22b6",
+        ))),
+        server_print: Some(Box::new(ServerPrint::known("907bf3ecef1c987c889946b737b43de8"))),
         ech: Ech::None,
         resumed: true,
         certificate: Some(Box::new(certificate)),

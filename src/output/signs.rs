@@ -19,17 +19,20 @@ pub enum SignKind {
     ManyUserAgents,
     /// The true name is hidden behind a front that many share (encrypted ClientHello).
     SharedFront,
+    /// The name is that of an earlier flow, whose connection goes on here.
+    Inferred,
 }
 
 impl SignKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SniAddressMismatch,
         Self::Resembles,
         Self::MalformedUserAgent,
         Self::UserAgentCarriesData,
         Self::ManyUserAgents,
         Self::SharedFront,
+        Self::Inferred,
     ];
 
     /// The word for records.
@@ -41,6 +44,7 @@ impl SignKind {
             Self::UserAgentCarriesData => "user_agent_carries_data",
             Self::ManyUserAgents => "many_user_agents",
             Self::SharedFront => "shared_front",
+            Self::Inferred => "inferred",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The leaf certificate of a handshake in the clear (X.509, RFC 5280), read with a bounded DER walk.
 
 use super::Certificate;
-use super::text::{hex_colons, readable};
+use super::text::{hex_colons, push_readable};
 use crate::bytes::Reader;
 use sha1::{Digest, Sha1};
+use std::borrow::Cow;
 
 /// Names kept of one certificate.
 const MAX_NAMES: usize = 256;
@@ -51,10 +52,12 @@ pub fn read(der: &[u8]) -> Option<Certificate> {
     let subject = expect(&mut body, SEQUENCE)?;
     expect(&mut body, SEQUENCE)?;
     let mut times = Reader::new(validity);
+    let mut serial_text = hex_colons(serial.get(..64).unwrap_or(serial));
+    serial_text.make_ascii_uppercase();
     let mut certificate = Certificate {
         subject: distinguished(subject),
         issuer: distinguished(issuer),
-        serial: hex_colons(serial.get(..64).unwrap_or(serial)).to_ascii_uppercase().into(),
+        serial: serial_text.into(),
         fingerprint: hex_colons(&Sha1::digest(der)).into(),
         not_before: element(&mut times).and_then(time).unwrap_or_default(),
         not_after: element(&mut times).and_then(time).unwrap_or_default(),
@@ -122,29 +125,30 @@ fn distinguished(name: &[u8]) -> Box<str> {
             }
             out.push_str(&label);
             out.push('=');
-            out.push_str(&value);
+            push_readable(&mut out, &value);
         }
     }
     out.into()
 }
 
-fn attribute(pair: &[u8]) -> Option<(String, String)> {
+/// Label and value of an attribute of a distinguished name.
+fn attribute(pair: &[u8]) -> Option<(Cow<'static, str>, Cow<'_, str>)> {
     let mut r = Reader::new(pair);
     let oid = expect(&mut r, 0x06)?;
     let (tag, value) = element(&mut r)?;
     let label = match ATTRIBUTES.iter().find(|(known, _)| *known == oid) {
-        Some((_, label)) => (*label).to_owned(),
-        None => dotted(oid),
+        Some((_, label)) => Cow::Borrowed(*label),
+        None => Cow::Owned(dotted(oid)),
     };
     let text = match tag {
         // BMPString is UTF-16; T61 and the rest are taken as Latin-1 where they are not UTF-8.
         0x1e => char::decode_utf16(super::hello::pairs(value)).map(|c| c.unwrap_or('\u{fffd}')).collect(),
         _ => match std::str::from_utf8(value) {
-            Ok(text) => text.to_owned(),
+            Ok(text) => Cow::Borrowed(text),
             Err(_) => value.iter().map(|b| *b as char).collect(),
         },
     };
-    Some((label, readable(&text)))
+    Some((label, text))
 }
 
 fn dotted(oid: &[u8]) -> String {

@@ -2,13 +2,14 @@
 //!
 //! A scanner, not a validator: it works on a hello whose end is missing and stops where bytes make no sense.
 
-use super::fingerprint;
+use super::fingerprint::ClientPrint;
 use super::text::{MAX_NAME, is_name, printable};
 use super::{Ech, NameSource, TlsFacts};
 use crate::bytes::Reader;
+use serde::{Deserialize, Serialize};
 
 /// What carries the hello; the first letter of its JA4.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Carrier {
     /// TLS over TCP.
     Tcp,
@@ -50,8 +51,8 @@ pub struct ClientHello<'a> {
 /// The extensions that we read, found in one pass.
 #[derive(Clone, Debug, Default)]
 pub struct Extensions<'a> {
-    /// Types in the order sent, grease included.
-    pub types: Vec<u16>,
+    /// All of them as sent.
+    block: &'a [u8],
     /// First host name.
     pub name: Option<&'a [u8]>,
     /// Protocol list of ALPN without its length.
@@ -107,7 +108,7 @@ impl<'a> ClientHello<'a> {
         read_extensions(self.extensions, true)
     }
 
-    /// Facts for the record; fingerprints only where `prints`, and only of a whole hello.
+    /// Facts for the record; what fingerprints are made of only where `prints`, and only of a whole hello.
     pub fn facts(&self, extensions: &Extensions<'a>, carrier: Carrier, prints: bool) -> TlsFacts {
         let mut facts = TlsFacts {
             sni: extensions.name.filter(|n| !n.is_empty()).map(printable),
@@ -118,8 +119,7 @@ impl<'a> ClientHello<'a> {
             ..TlsFacts::default()
         };
         if prints && self.whole {
-            facts.ja3 = Some(fingerprint::ja3(self, extensions).into());
-            facts.ja4 = Some(fingerprint::ja4(self, extensions, carrier).into());
+            facts.client_print = Some(Box::new(ClientPrint::of(self, extensions, carrier)));
         }
         facts
     }
@@ -219,16 +219,13 @@ fn up_to_vec16<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
 }
 
 fn read_extensions(block: &[u8], of_client: bool) -> Extensions<'_> {
-    let mut found = Extensions { types: Vec::with_capacity(24), ..Extensions::default() };
+    let mut found = Extensions { block, ..Extensions::default() };
     let mut r = Reader::new(block);
-    while found.types.len() < MAX_EXTENSIONS {
+    for _ in 0..MAX_EXTENSIONS {
         let (Some(kind), Some(len)) = (r.u16(), r.u16()) else { break };
         let whole = r.len() >= len as usize;
         let body = r.take_up_to(len as usize);
         // Of a cut extension only the name is of use, if all of it lies in what is there.
-        if whole {
-            found.types.push(kind);
-        }
         if whole || kind == 0 {
             found.note(kind, body, of_client);
         }
@@ -237,6 +234,16 @@ fn read_extensions(block: &[u8], of_client: bool) -> Extensions<'_> {
 }
 
 impl<'a> Extensions<'a> {
+    /// Types of the whole ones in the order sent, grease included.
+    pub fn types(&self) -> impl Iterator<Item = u16> + 'a {
+        let mut r = Reader::new(self.block);
+        let next = move || {
+            let kind = r.u16()?;
+            r.vec16().map(|_| kind)
+        };
+        std::iter::from_fn(next).take(MAX_EXTENSIONS)
+    }
+
     fn note(&mut self, kind: u16, body: &'a [u8], of_client: bool) {
         let mut r = Reader::new(body);
         match kind {

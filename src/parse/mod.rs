@@ -29,6 +29,7 @@ mod tests;
 
 use crate::decode::Transport;
 use crate::units::Both;
+use fingerprint::{ClientPrint, ServerPrint};
 use serde::{Deserialize, Serialize};
 
 /// The contiguous starts of both directions of a flow as far as they have been seen.
@@ -139,12 +140,10 @@ pub struct TlsFacts {
     pub client_alpns: Vec<Box<str>>,
     /// The one that the server chose, where it is in the clear.
     pub server_alpn: Option<Box<str>>,
-    /// JA3 hash (MD5, 32 hex digits) of the ClientHello.
-    pub ja3: Option<Box<str>>,
-    /// JA3S hash of the ServerHello.
-    pub ja3s: Option<Box<str>>,
-    /// JA4 fingerprint of the ClientHello.
-    pub ja4: Option<Box<str>>,
+    /// JA3 and JA4 of the ClientHello, made when they are asked for.
+    pub client_print: Option<Box<ClientPrint>>,
+    /// JA3S of the ServerHello, made when it is asked for.
+    pub server_print: Option<Box<ServerPrint>>,
     /// Encrypted ClientHello.
     pub ech: Ech,
     /// The server accepted a session that the client wanted to resume.
@@ -155,6 +154,23 @@ pub struct TlsFacts {
     pub cut: bool,
     /// The second ClientHello, after the server had asked for another (RFC 8446, 4.1.4): its own record.
     pub retried: Option<Box<TlsFacts>>,
+}
+
+impl TlsFacts {
+    /// JA3 of the ClientHello: 32 hex digits.
+    pub fn ja3(&self) -> Option<&str> {
+        self.client_print.as_deref().map(ClientPrint::ja3)
+    }
+
+    /// JA3S of the ServerHello: 32 hex digits.
+    pub fn ja3s(&self) -> Option<&str> {
+        self.server_print.as_deref().map(ServerPrint::ja3s)
+    }
+
+    /// JA4 of the ClientHello.
+    pub fn ja4(&self) -> Option<&str> {
+        self.client_print.as_deref().map(ClientPrint::ja4)
+    }
 }
 
 /// What a certificate in the clear says.
@@ -254,6 +270,15 @@ pub struct Facts {
     pub target: Option<Box<str>>,
     /// The client behind a proxy (PROXY protocol, X-Forwarded-For, Forwarded).
     pub client: Option<std::net::IpAddr>,
+    /// The name is that of an earlier flow: this one goes on with its QUIC connection from another port.
+    pub inferred: bool,
+}
+
+impl Facts {
+    /// HTTP handed the connection over to a WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        self.http.as_ref().is_some_and(|h| h.websocket && h.status == Some(101))
+    }
 }
 
 /// Why the parsers gave a flow up. Counted.
@@ -353,6 +378,7 @@ pub fn exercise(bytes: &[u8]) {
         dns::message(rest),
         certificate::read(rest),
         gquic::client_hello(rest, 0),
+        quic::chosen_id(rest),
     );
     dns::messages(rest).for_each(|m| drop(dns::message(m)));
     for carrier in [hello::Carrier::Tcp, hello::Carrier::Quic, hello::Carrier::Datagram] {

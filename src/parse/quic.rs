@@ -19,7 +19,7 @@ const MAX_FAILURES: u8 = 8;
 const MAX_FRAMES: usize = 2048;
 
 /// QUIC connection ids have at most 20 bytes.
-const MAX_CID: usize = 20;
+pub const MAX_CID: usize = 20;
 
 /// What is kept of the first packets of one UDP flow. Box it, and drop it at [`Outcome::Done`] or `Nothing`.
 #[derive(Default)]
@@ -203,11 +203,25 @@ impl Attempt {
     }
 }
 
+/// The connection id that the sender of a datagram chose for itself: stands in its long headers (RFC 9000, 7.2).
+/// `None` for other datagrams, and for Retry, whose id is good for the next Initial only.
+pub fn chosen_id(datagram: &[u8]) -> Option<&[u8]> {
+    Long::read(&mut Reader::new(datagram)).map(|packet| packet.scid)
+}
+
+/// What follows the first byte of a datagram that may have a short header (RFC 9000, 17.3): a connection id, whose
+/// length only the one who chose it knows.
+pub fn short_header(datagram: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = datagram.split_first()?;
+    (first & 0xc0 == 0x40).then_some(rest)
+}
+
 /// A packet with a long header.
 struct Long<'a> {
     version: u32,
     initial: bool,
     dcid: &'a [u8],
+    scid: &'a [u8],
     /// Where the packet number stands in `bytes`.
     number_at: usize,
     /// The whole packet.
@@ -224,13 +238,13 @@ impl<'a> Long<'a> {
         if gquic::is_version(version) && !quic_keys::is_known(version) {
             p.skip(p.len())?;
             *r = p;
-            return Some(Self { version, initial: false, dcid: &[], number_at: 0, bytes: all });
+            return Some(Self { version, initial: false, dcid: &[], scid: &[], number_at: 0, bytes: all });
         }
         if !quic_keys::is_known(version) {
             return None;
         }
         let dcid = p.vec8().filter(|c| c.len() <= MAX_CID)?;
-        p.vec8().filter(|c| c.len() <= MAX_CID)?;
+        let scid = p.vec8().filter(|c| c.len() <= MAX_CID)?;
         // Version 2 moved the types on by one.
         let kind = ((first >> 4) + if version == VERSION_2 { 3 } else { 0 }) & 3;
         if kind == 3 {
@@ -245,7 +259,7 @@ impl<'a> Long<'a> {
         p.skip(len)?;
         let bytes = all.get(..number_at.checked_add(len)?)?;
         *r = p;
-        Some(Self { version, initial: kind == 0, dcid, number_at, bytes })
+        Some(Self { version, initial: kind == 0, dcid, scid, number_at, bytes })
     }
 }
 

@@ -50,9 +50,9 @@ fn tls_13_as_seen_by_tshark() {
     let facts = done(UP_13, DOWN_13);
     assert_eq!(name(&facts), Some((NAME, NameSource::Sni)));
     let tls = facts.tls.unwrap();
-    assert_eq!(tls.ja3.as_deref(), Some("304734bb1c086c3453b387400cf83f11"));
-    assert_eq!(tls.ja4.as_deref(), Some("t13d1812h2_85036bcba153_d41ae481755e"));
-    assert_eq!(tls.ja3s.as_deref(), Some("15af977ce25de452b96affa2addb1036"));
+    assert_eq!(tls.ja3(), Some("304734bb1c086c3453b387400cf83f11"));
+    assert_eq!(tls.ja4(), Some("t13d1812h2_85036bcba153_d41ae481755e"));
+    assert_eq!(tls.ja3s(), Some("15af977ce25de452b96affa2addb1036"));
     assert_eq!((tls.version, tls.negotiated, tls.cipher), (0x0304, true, Some(0x1302)));
     assert_eq!(tls.client_alpns, ["h2".into(), "http/1.1".into()]);
     assert_eq!((tls.server_alpn, tls.certificate, tls.resumed, tls.cut), (None, None, false, false));
@@ -64,7 +64,7 @@ fn tls_12_shows_its_certificate() {
     let tls = done(UP_12, DOWN_12).tls.unwrap();
     assert_eq!((tls.version, tls.negotiated, tls.resumed), (0x0303, true, false));
     assert_eq!(tls.server_alpn.as_deref(), Some("h2"));
-    assert_eq!(tls.ja3s.as_deref(), Some("e195432758194ce2d482396b82e0d48e"));
+    assert_eq!(tls.ja3s(), Some("e195432758194ce2d482396b82e0d48e"));
     let certificate = tls.certificate.unwrap();
     let subject = "C=SE, ST=Uppsala, O=Häger & Söner, AB, OU=Egret tests, CN=files.example.org, \
                    emailAddress=ops@example.org";
@@ -102,9 +102,9 @@ fn both_hellos_of_a_retry() {
     let facts = done(UP_RETRY, DOWN_RETRY);
     let tls = facts.tls.unwrap();
     assert!(tls.negotiated && tls.version == 0x0304);
-    let second = tls.retried.unwrap();
+    let second = tls.retried.as_ref().unwrap();
     assert_eq!(second.sni.as_deref(), Some(NAME));
-    assert_eq!(second.ja3, tls.ja3);
+    assert_eq!(second.ja3(), tls.ja3());
     // Until the second ServerHello has come there may be more.
     let retry = hello_len(DOWN_RETRY);
     assert!(matches!(ask(UP_RETRY, &DOWN_RETRY[..retry], false), Outcome::Partly(_)));
@@ -118,7 +118,7 @@ fn growing_starts_tell_the_name_once_the_hello_is_whole() {
     }
     let Outcome::Partly(facts) = ask(&UP_13[..whole], &[], false) else { panic!() };
     assert_eq!(name(&facts), Some((NAME, NameSource::Sni)));
-    assert_eq!(facts.tls.as_ref().unwrap().ja4, None, "fingerprints are worked out once, at the end");
+    assert_eq!(facts.tls.as_ref().unwrap().ja4(), None, "fingerprints are worked out once, at the end");
     let server = hello_len(DOWN_13);
     assert!(matches!(ask(UP_13, &DOWN_13[..server - 1], false), Outcome::Partly(_)));
     assert!(matches!(ask(UP_13, &DOWN_13[..server], false), Outcome::Done(_)));
@@ -133,7 +133,7 @@ fn a_cut_hello_gives_what_it_holds() {
     let facts = done(&UP_13[..sni_end], &[]);
     assert_eq!(name(&facts), Some((NAME, NameSource::Sni)));
     let tls = facts.tls.unwrap();
-    assert!(tls.cut && tls.ja4.is_none());
+    assert!(tls.cut && tls.ja4().is_none());
 }
 
 /// The same hello in records of `size` bytes, with an alert and a ChangeCipherSpec in front.
@@ -313,8 +313,8 @@ fn quic_vectors_of_the_rfcs() {
         assert_eq!(name(&facts), Some(("example.com", NameSource::QuicSni)));
         assert_eq!(facts.quic_version, Some(version));
         let tls = facts.tls.unwrap();
-        assert_eq!(tls.ja3.as_deref(), Some("41bc9ae914d6cb3bd0bd0a5453ab7d7f"));
-        assert_eq!(tls.ja4.as_deref(), Some("q13d0211an_62ed6f6ca7ad_4d634acda6c0"));
+        assert_eq!(tls.ja3(), Some("41bc9ae914d6cb3bd0bd0a5453ab7d7f"));
+        assert_eq!(tls.ja4(), Some("q13d0211an_62ed6f6ca7ad_4d634acda6c0"));
     }
     assert!(datagrams(&[fixture!("quic-v1.bin")], Direction::Down).client_is_responder);
 }
@@ -369,7 +369,7 @@ fn quic_hello_over_two_datagrams_in_shuffled_frames() {
     for order in [[a, b], [b, a]] {
         let facts = datagrams(&order, Direction::Up);
         assert_eq!(name(&facts), Some((NAME, NameSource::QuicSni)));
-        assert_eq!(facts.tls.unwrap().ja3.as_deref(), Some("304734bb1c086c3453b387400cf83f11"));
+        assert_eq!(facts.tls.unwrap().ja3(), Some("304734bb1c086c3453b387400cf83f11"));
     }
     // A first id that came to nothing (before Retry) does not stand in the way.
     let mut starts = Starts::begin(a).unwrap();
@@ -400,7 +400,7 @@ fn dtls_fragments_in_any_order() {
     list.rotate_left(1);
     let facts = datagrams(&list, Direction::Up);
     assert_eq!(name(&facts), Some((NAME, NameSource::Sni)));
-    assert!(facts.tls.unwrap().ja4.unwrap().starts_with("d12d1508h2_d68b136fe8d9"));
+    assert!(facts.tls.unwrap().ja4().unwrap().starts_with("d12d1508h2_d68b136fe8d9"));
 }
 
 /// A hello with this server name and this extension in the form of RFC-to-be ECH.

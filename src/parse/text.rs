@@ -28,8 +28,11 @@ pub fn printable(bytes: &[u8]) -> Box<str> {
 }
 
 /// UTF-8 text without control characters; anything else escaped. For certificate fields, which are text.
-pub fn readable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+pub fn push_readable(out: &mut String, text: &str) {
+    if text.len() <= MAX_TEXT && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        out.push_str(text);
+        return;
+    }
     for c in text.chars().take(MAX_TEXT) {
         if c.is_control() || hides(c) {
             let _ = write!(out, "\\u{{{:x}}}", c as u32);
@@ -37,7 +40,6 @@ pub fn readable(text: &str) -> String {
             out.push(c);
         }
     }
-    out
 }
 
 /// Whether these bytes may stand as a host name in records: printable, neither empty nor beyond [`MAX_NAME`].
@@ -68,7 +70,8 @@ pub fn hex_colons(bytes: &[u8]) -> String {
         if i > 0 {
             out.push(':');
         }
-        out.push_str(&hex(&[*b]));
+        out.push(digit(b >> 4) as char);
+        out.push(digit(*b) as char);
     }
     out
 }
@@ -106,7 +109,10 @@ mod tests {
         assert_eq!(&*printable(b"a b.example"), "a b.example");
         assert_eq!(&*printable(b"a\n\xffb\x1b"), "a\\x0a\\xffb\\x1b");
         assert_eq!(printable(&[b'x'; 5000]).len(), MAX_TEXT);
-        assert_eq!(readable("a\u{202e}b\u{7}é"), "a\\u{202e}b\\u{7}é");
+        let mut text = String::from("CN=");
+        push_readable(&mut text, "a\u{202e}b\u{7}é");
+        push_readable(&mut text, ", plain ASCII");
+        assert_eq!(text, "CN=a\\u{202e}b\\u{7}é, plain ASCII");
         assert_eq!(hex_colons(&[0, 0xab]), "00:ab");
         assert_eq!(find_any_case(b"x STARTtls", b"starttls"), Some(2));
     }

@@ -1,7 +1,8 @@
 //! TLS over TCP (RFC 8446, RFC 5246): names and facts from both directions' first records.
 
+use super::fingerprint::ServerPrint;
 use super::hello::{self, Carrier, ClientHello, ServerHello};
-use super::{AppProto, Facts, GiveUp, NameSource, Outcome, Talk, TlsFacts, certificate, fingerprint};
+use super::{AppProto, Facts, GiveUp, NameSource, Outcome, Talk, TlsFacts, certificate};
 use crate::bytes::Reader;
 use std::borrow::Cow;
 
@@ -277,7 +278,7 @@ impl<'a> Reply<'a> {
         facts.server_alpn = hello::alpns(extensions.alpns).into_iter().next();
         facts.resumed = self.resumed;
         if prints {
-            facts.ja3s = Some(fingerprint::ja3s(hello, &extensions).into());
+            facts.server_print = Some(Box::new(ServerPrint::of(hello, &extensions)));
         }
     }
 }
@@ -290,7 +291,7 @@ fn leaf(body: &[u8]) -> Option<Certificate<'_>> {
     r.take(len)
 }
 
-/// Facts of both sides. Fingerprints and certificate are worked out once, when nothing more is waited for.
+/// Facts of both sides. Certificate and what fingerprints are made of are taken once, when nothing more is waited for.
 fn conclude(client: Option<&ClientHello<'_>>, server: &Side<'_>, server_done: bool, turned: bool) -> Outcome {
     let reply = match server {
         Side::Server(flight) => Reply::read(flight, client),

@@ -34,8 +34,7 @@ impl Context {
     /// for one message only.
     pub(crate) fn dns_stream<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
         let Some(starts) = cold.starts.as_mut() else { return };
-        let held = |sides: &[Start; 2]| sides.iter().map(Start::held).sum::<usize>();
-        let before = held(&starts.sides);
+        let before = starts.held();
         let mut messages = Vec::new();
         for start in &mut starts.sides {
             let mut read = 0;
@@ -45,7 +44,7 @@ impl Context {
             }
             start.consume(read);
         }
-        self.pool = (self.pool + held(&starts.sides)).saturating_sub(before);
+        self.pool = (self.pool + starts.held()).saturating_sub(before);
         if starts.sides.iter().all(Start::ended) {
             self.release(flow, cold);
         }

@@ -125,6 +125,7 @@ fn cold_of(side: Side, packet: &Packet<'_>) -> Cold {
         starts: None,
         datagrams: None,
         datagrams_seen: 0,
+        crowd: 0,
         facts: None,
         at_report: None,
         history: 0,

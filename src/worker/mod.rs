@@ -6,17 +6,20 @@
 mod dns;
 mod life;
 mod naming;
+mod rebound;
 mod tcp;
 mod tell;
 mod udp;
 
 use crate::counters::WorkerCounters;
 use crate::decode::{Neighbour, Packet, Pair, Transport};
+use crate::flow::follow::Followed;
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow};
 use crate::flow::table::{Table, Timeouts};
 use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
+use rebound::ServerIds;
 use std::collections::VecDeque;
 
 /// What a worker has to know.
@@ -46,6 +49,10 @@ const TELL_SOON_BYTES: u32 = 1024;
 const AHEAD: usize = 32;
 /// Memory for the starts of all flows that are being named.
 const START_POOL_BYTES: usize = 64 << 20;
+/// Places in which the flows that hold starts are counted by client.
+const CROWD: usize = 1 << 12;
+/// Flows of one client that may hold starts at a time: further ones are not named until others have been.
+const CROWD_MAX: u16 = 8192;
 /// Time between two sweeps over the whole table.
 const SWEEP: Span = Span::from_secs(30);
 
@@ -95,6 +102,10 @@ pub(crate) struct Context {
     holders: usize,
     /// Bytes of starts held.
     pool: usize,
+    /// Flows that hold starts, by client; clients share a place by chance.
+    crowd: Box<[u16; CROWD]>,
+    /// Names of QUIC connections by the ids that their servers chose.
+    server_ids: ServerIds,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
 }
@@ -125,6 +136,8 @@ impl Worker {
                 soon: Vec::new(),
                 naming: VecDeque::new(),
                 holders: 0,
+                crowd: Box::new([0; CROWD]),
+                server_ids: ServerIds::default(),
                 long_ways: 0,
                 pool: 0,
             },
@@ -173,6 +186,9 @@ impl Worker {
                 && let Some(last) = chunk.last()
             {
                 self.relieve_pool(last.now, last.ordinal);
+            }
+            if self.context.naming.len() > 4096 + 4 * self.context.holders {
+                self.tidy_naming();
             }
         }
     }
@@ -299,31 +315,50 @@ fn packet_of<K: Key + Into<AnyKey>>(
     hash: u64,
     packet: &Packet<'_>,
 ) {
-    if let Some(flow) = table.find(hash, &key)
-        && plain(flow, side, packet)
-    {
-        return;
+    if let Some(flow) = table.find(hash, &key) {
+        match plain(flow, side, packet) {
+            Way::Short => return,
+            Way::Records(followed) => {
+                let number = flow.hot.cold();
+                if let Some(cold) = table.cold(number) {
+                    let overhead = followed.records * u32::from(cold.tls_overhead);
+                    let app = followed.app.saturating_sub(overhead);
+                    cold.sides[side.index()].counts.app += u64::from(app);
+                }
+                return;
+            }
+            Way::Long => {}
+        }
     }
     context.long_ways += 1;
     context.packet(table, key, side, hash, packet);
 }
 
-/// A packet that is simply next in order, on a flow with nothing special about it: counts it and says true.
-/// False: nothing has been changed.
+/// Which road a packet takes.
+enum Way {
+    /// It has been counted.
+    Short,
+    /// It has been counted, and TLS records began in it, whose length is still to be booked.
+    Records(Followed),
+    /// Nothing has been changed: the long road.
+    Long,
+}
+
+/// Counts a packet that is simply next in order, on a flow with nothing special about it.
 #[inline]
-fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
+fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> Way {
     let hot = &mut flow.hot;
     let (mine, other) = (hot.sides[side.index()], hot.sides[side.other().index()]);
     let quiet = packet.at.nanos().wrapping_sub(hot.last.nanos());
     // One comparison refuses both stamps that go back and long silence, after which the flow may have timed out.
     if !hot.is_plain(side) || quiet as u64 > 30_000_000_000 {
-        return false;
+        return Way::Long;
     }
     if packet.transport == Transport::Tcp {
         let tcp = packet.tcp;
         let ahead = tcp.ack.wrapping_sub(other.next) as i32;
         if tcp.flags & (SYN | FIN | RST | ACK) != ACK || tcp.seq != mine.next || ahead > 0 {
-            return false;
+            return Way::Long;
         }
     }
     let payload = mine.payload + packet.payload_len.min(TELL_BYTES);
@@ -331,10 +366,14 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
     let over = u32::from(mine.over) + packet.wire_len.wrapping_sub(packet.ip_len);
     let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
     if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 || packet.frames != 1 {
-        return false;
+        return Way::Long;
     }
-    if hot.has(Flag::TLS) && packet.payload_len > 0 && !follows(flow, side, packet) {
-        return false;
+    let mut followed = Followed::default();
+    if hot.has(Flag::TLS) && packet.payload_len > 0 {
+        match follows(flow, side, packet) {
+            Some(done) => followed = done,
+            None => return Way::Long,
+        }
     }
     let hot = &mut flow.hot;
     hot.last = packet.at;
@@ -344,19 +383,21 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
     mine.packets += 1;
     mine.ip += packet.ip_len;
     mine.over = over as u16;
-    true
+    if followed.records == 0 { Way::Short } else { Way::Records(followed) }
 }
 
-/// Walks the TLS records if nothing has to be booked for it; else leaves the follower where it was. A follower that is
-/// lost and stays lost costs nothing either: what passes meanwhile is found by the payload counter.
+/// Walks the TLS records, whose length is given with what the cipher adds. `None` where the place is lost or found
+/// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
+/// is found by the payload counter.
 #[inline]
-fn follows<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> bool {
+fn follows<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> Option<Followed> {
     let before = flow.hot.follow[side.index()];
     let mut follower = before;
     let done = follower.walk(packet.payload, packet.payload_len, 0);
-    if done.app != 0 || follower.is_lost() != before.is_lost() {
-        return false;
+    let found_and_lost = before.is_lost() && done.records > 0;
+    if follower.is_lost() != before.is_lost() || found_and_lost {
+        return None;
     }
     flow.hot.follow[side.index()] = follower;
-    true
+    Some(done)
 }

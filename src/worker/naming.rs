@@ -1,15 +1,16 @@
 //! Keeps the starts of flows for the parsers, within one pool, and passes on what they find.
 
-use super::{AnyKey, Context, Waiting};
+use super::{AnyKey, CROWD, CROWD_MAX, Context, Waiting};
 use crate::decode::Packet;
 use crate::flow::follow::Follower;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow};
-use crate::flow::starts::{MAX_DOWN, MAX_UP, Start, Starts};
+use crate::flow::starts::{MAX_DOWN, MAX_UP, Starts};
 use crate::flow::table::Table;
 use crate::observe::Telling;
-use crate::parse::{self, AppProto, Facts, Outcome, Talk};
+use crate::parse::{self, AppProto, Facts, Outcome, Talk, datagrams};
 use crate::units::{Both, Timestamp};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::tell::Turn;
@@ -24,63 +25,70 @@ impl Context {
         seq: u32,
         packet: &Packet<'_>,
     ) {
+        let mut first = None;
         if cold.starts.is_none() {
-            if self.is_plainly_unknown(flow, cold, side, seq, packet) {
-                return;
+            first = first_look(flow, cold, side, seq, packet);
+            if first.as_ref().is_none_or(|outcome| !matches!(outcome, Outcome::Nothing(_))) {
+                if !self.hold(flow, cold) {
+                    return;
+                }
+                cold.starts = Some(Box::new(begin(cold)));
+                self.pool += size_of::<Starts>();
             }
-            cold.starts = Some(Box::new(begin(cold)));
         }
-        let Some(starts) = cold.starts.as_mut() else { return };
-        let before = starts.sides[side.index()].held();
-        let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
-        let grown = starts.sides[side.index()].add(seq, packet.payload, packet.payload_len, limit);
-        let after = starts.sides[side.index()].held();
-        self.pool = (self.pool + after).saturating_sub(before);
-        if !starts.queued {
-            starts.queued = true;
-            self.holders += 1;
-            self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+        let mut news = first.is_some();
+        if let Some(starts) = cold.starts.as_mut() {
+            let start = &mut starts.sides[side.index()];
+            let before = start.held();
+            let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
+            let grown = start.add(seq, packet.payload, packet.payload_len, limit);
+            self.pool = (self.pool + start.held()).saturating_sub(before);
+            // A segment longer than what is kept: there is no more to wait for, and the parsers must know.
+            first = first.filter(|_| !start.ended());
+            news = grown || start.ended();
         }
-        let news = grown || starts.sides[side.index()].ended();
-        if news && !is_dns(cold) && cold.starts.as_mut().is_some_and(|s| s.worth_asking()) {
-            let mut turn = self.turn(packet.ordinal, cold.ordinal);
-            self.ask(flow, cold, packet.now, false, &mut turn);
+        if !news {
+            return;
         }
-        if news && is_dns(cold) {
+        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        if is_dns(cold) {
             self.dns_stream(flow, cold, packet);
+        } else if cold.starts.as_mut().is_none_or(|s| s.worth_asking()) {
+            match first {
+                Some(outcome) => self.heard(flow, cold, outcome, packet.now, false, &mut turn),
+                None => self.ask(flow, cold, packet.now, false, &mut turn),
+            }
         }
     }
 
-    /// Asks the parsers about the first segment where it lies: most of what no parser knows is told by it, and then
-    /// nothing has to be kept.
-    fn is_plainly_unknown<K: Key>(
-        &mut self,
-        flow: &mut Flow<K>,
-        cold: &mut Cold,
-        side: Side,
-        seq: u32,
-        packet: &Packet<'_>,
-    ) -> bool {
-        let place = &cold.sides[side.index()];
-        if !place.anchored || place.base != seq || packet.payload.len() != packet.payload_len as usize {
+    /// Takes note that a flow begins to hold bytes for the parsers. False: its client has too many such flows, and this
+    /// one goes without a name.
+    pub(crate) fn hold<K: Key + Into<AnyKey>>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) -> bool {
+        let (client, _) = flow.key.end(cold.originator);
+        let place = foldhash::fast::FixedState::with_seed(self.config.seed).hash_one(client) as usize % CROWD;
+        if self.crowd[place] >= CROWD_MAX {
+            if let Some(n) = self.counters.given_up.get_mut(parse::GiveUp::TooLong as usize) {
+                *n += 1;
+            }
+            flow.hot.set(Flag::NAMING, false);
             return false;
         }
-        let ends = flow.key.ends(cold.originator);
-        let from_originator = side == cold.originator;
-        let talk = Talk {
-            up: if from_originator { packet.payload } else { &[] },
-            down: if from_originator { &[] } else { packet.payload },
-            done: Both::default(),
-            transport: flow.key.transport(),
-            ports: Both { up: ends.originator_port, down: ends.responder_port },
-        };
-        let outcome = parse::parse(&talk);
-        if !matches!(outcome, Outcome::Nothing(_)) {
-            return false;
-        }
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
-        self.heard(flow, cold, outcome, packet.now, false, &mut turn);
+        self.crowd[place] += 1;
+        cold.crowd = place as u16;
+        self.holders += 1;
+        self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
         true
+    }
+
+    /// Frees what a flow holds for the parsers.
+    pub(crate) fn let_go(&mut self, cold: &mut Cold) {
+        let starts = cold.starts.take().map(|s| s.held());
+        let Some(held) = starts.or_else(|| cold.datagrams.take().map(|d| d.held())) else { return };
+        self.pool = self.pool.saturating_sub(held);
+        self.holders = self.holders.saturating_sub(1);
+        if let Some(n) = self.crowd.get_mut(usize::from(cold.crowd)) {
+            *n = n.saturating_sub(1);
+        }
     }
 
     /// Called when a flow ends: what the parsers make of what there is.
@@ -99,11 +107,9 @@ impl Context {
                 self.ask(flow, cold, now, true, turn);
             }
             self.release(flow, cold);
-        } else if let Some(mut datagrams) = cold.datagrams.take() {
-            self.pool = self.pool.saturating_sub(datagrams.held());
-            self.holders -= 1;
-            let outcome = datagrams.finish();
+        } else if let Some(outcome) = cold.datagrams.as_mut().map(datagrams::Starts::finish) {
             self.heard(flow, cold, outcome, now, true, turn);
+            self.release(flow, cold);
         }
     }
 
@@ -144,11 +150,14 @@ impl Context {
             Outcome::More => {}
             Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
             Outcome::Done(facts) => {
-                // The messages of DNS over TCP are read one by one as they come.
-                let goes_on = facts.app == AppProto::Dns && !last;
+                let app = facts.app;
                 self.found(flow, cold, facts, now, true, turn);
-                if !goes_on {
-                    self.release(flow, cold);
+                match app {
+                    // The messages of DNS over TCP are read one by one as they come.
+                    AppProto::Dns if !last => {}
+                    // The id that the server chooses comes next.
+                    AppProto::Quic if !last => self.let_go(cold),
+                    _ => self.release(flow, cold),
                 }
             }
             Outcome::Nothing(why) => {
@@ -171,7 +180,7 @@ impl Context {
         complete: bool,
         turn: &mut Turn,
     ) {
-        if cold.facts.as_deref() == Some(&*facts) && !complete {
+        if !complete && cold.facts.as_deref() == Some(&*facts) {
             return;
         }
         if let Some((_, source)) = &facts.name
@@ -240,18 +249,36 @@ impl Context {
         self.release(flow, cold);
     }
 
-    /// Frees the starts.
+    /// The parsers are through with this flow.
     pub(crate) fn release<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold) {
-        if let Some(starts) = cold.starts.take() {
-            self.pool = self.pool.saturating_sub(starts.sides.iter().map(Start::held).sum());
-            self.holders -= usize::from(starts.queued);
-        }
-        if let Some(datagrams) = cold.datagrams.take() {
-            self.pool = self.pool.saturating_sub(datagrams.held());
-            self.holders -= 1;
-        }
+        self.let_go(cold);
         flow.hot.set(Flag::NAMING, false);
     }
+}
+
+/// Asks the parsers about the first segment where it lies: what no parser knows is told by it, and then nothing has to
+/// be kept; most hellos are whole. `None` where more may come before it, or it is cut.
+fn first_look<K: Key>(
+    flow: &Flow<K>,
+    cold: &Cold,
+    side: Side,
+    seq: u32,
+    packet: &Packet<'_>,
+) -> Option<Outcome> {
+    let place = &cold.sides[side.index()];
+    if !place.anchored || place.base != seq || packet.payload.len() != packet.payload_len as usize {
+        return None;
+    }
+    let ends = flow.key.ends(cold.originator);
+    let from_originator = side == cold.originator;
+    let talk = Talk {
+        up: if from_originator { packet.payload } else { &[] },
+        down: if from_originator { &[] } else { packet.payload },
+        done: Both::default(),
+        transport: flow.key.transport(),
+        ports: Both { up: ends.originator_port, down: ends.responder_port },
+    };
+    Some(parse::parse(&talk))
 }
 
 /// Empty starts that know where the data of each side begins, as far as a SYN told.

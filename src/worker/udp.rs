@@ -1,11 +1,11 @@
 //! Datagrams: QUIC and DTLS hellos and tunnels by the first few, DNS and DHCP in every one of their flows.
 
-use super::{AnyKey, Context, Waiting};
+use super::{AnyKey, Context};
 use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::observe::{Lease, Telling};
-use crate::parse::{AppProto, Facts, datagrams, dhcp, tunnel};
+use crate::parse::{AppProto, Facts, Outcome, datagrams, dhcp, tunnel};
 use crate::units::{Direction, Span};
 use std::sync::Arc;
 
@@ -37,25 +37,33 @@ impl Context {
             self.dhcp(flow, cold, packet);
             return;
         }
-        if cold.datagrams.is_none() {
-            cold.datagrams = datagrams::Starts::begin(packet.payload);
-            if let Some(starts) = &cold.datagrams {
-                self.pool += starts.held();
-                self.holders += 1;
-                self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
-            }
+        if cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Quic) {
+            self.server_id(flow, cold, side, packet);
+            return;
         }
         let from = if side == cold.originator { Direction::Up } else { Direction::Down };
-        if let Some(mut starts) = cold.datagrams.take() {
+        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        if let Some(starts) = cold.datagrams.as_mut() {
             let before = starts.held();
             let outcome = starts.datagram(from, packet.payload);
             self.pool = (self.pool + starts.held()).saturating_sub(before);
-            cold.datagrams = Some(starts);
-            let mut turn = self.turn(packet.ordinal, cold.ordinal);
             self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             return;
         }
-        if cold.datagrams_seen == 0 {
+        if let Some(mut starts) = datagrams::Starts::begin(packet.payload) {
+            let outcome = starts.datagram(from, packet.payload);
+            // Most hellos are whole with their first datagram, and nothing has to be kept.
+            if outcome == Outcome::More {
+                if self.hold(flow, cold) {
+                    self.pool += starts.held();
+                    cold.datagrams = Some(starts);
+                }
+            } else {
+                self.heard(flow, cold, outcome, packet.now, false, &mut turn);
+            }
+            return;
+        }
+        if cold.datagrams_seen == 0 && !self.rebound(flow, cold, side, packet) {
             self.tunnel(flow, cold, packet);
         }
         look_on(flow, cold);

@@ -1,6 +1,13 @@
 //! The log formats. A format is pure: from one record and what the source has shown so far to events. Adding one is a
 //! file here and a line in [`all`]; one that is vendor JSON is a TOML table and a line in [`TABLES`].
 
+mod audit;
+mod audit_text;
+mod defender;
+mod dhcp;
+mod esxi;
+mod santa_log;
+mod security;
 mod sysmon;
 mod windows;
 
@@ -26,12 +33,15 @@ pub enum Record<'r> {
 pub struct State {
     /// Heading of the table that the lines are rows of.
     pub(super) heading: Option<String>,
+    /// Audit events of which a record may still come.
+    audit: audit::Waiting,
 }
 
 impl State {
     /// Puts out what waits for more.
-    pub(super) fn finish(&mut self, _: &mut Desk<'_>) {
+    pub(super) fn finish(&mut self, desk: &mut Desk<'_>) {
         self.heading = None;
+        self.audit.finish(desk);
     }
 
     /// Whether lines are rows of a table.
@@ -59,7 +69,20 @@ pub trait Format: Send + Sync {
 }
 
 /// The formats that are tables of the mapper.
-const TABLES: &[(&str, &str)] = &[("ecs.toml", include_str!("ecs.toml"))];
+const TABLES: &[(&str, &str)] = &[
+    ("tetragon.toml", include_str!("tetragon.toml")),
+    ("falco.toml", include_str!("falco.toml")),
+    ("tracee.toml", include_str!("tracee.toml")),
+    ("crowdstrike.toml", include_str!("crowdstrike.toml")),
+    ("sentinelone.toml", include_str!("sentinelone.toml")),
+    ("carbonblack.toml", include_str!("carbonblack.toml")),
+    ("santa.toml", include_str!("santa.toml")),
+    ("macos.toml", include_str!("macos.toml")),
+    ("osquery.toml", include_str!("osquery.toml")),
+    ("azure_vm.toml", include_str!("azure_vm.toml")),
+    ("zeek.toml", include_str!("zeek.toml")),
+    ("ecs.toml", include_str!("ecs.toml")),
+];
 
 /// A table of the mapper as a format.
 struct Table {
@@ -149,18 +172,31 @@ impl Formats {
     }
 }
 
+/// The formats that are code and those that are tables, in the order in which they are asked: what is told by most
+/// before what many logs have.
 fn all() -> Vec<Box<dyn Format>> {
-    let mut list: Vec<Box<dyn Format>> = vec![Box::new(windows::Windows)];
-    for (file, text) in TABLES {
-        match map_load::load(file, text, true) {
-            Ok(mappings) => {
-                list.extend(mappings.into_iter().map(|mapping| Box::new(Table::new(mapping)) as _));
-            }
-            // The tests read every table; a build with a bad one does not pass them.
-            Err(faults) => debug_assert!(faults.is_empty(), "{faults:?}"),
-        }
+    let mut list: Vec<Box<dyn Format>> = vec![
+        Box::new(windows::Windows),
+        Box::new(audit::Auditd),
+        Box::new(santa_log::SantaLog),
+        Box::new(dhcp::WindowsDhcp),
+        Box::new(esxi::Esxcli),
+        Box::new(esxi::Esxi),
+    ];
+    list.extend(
+        built_in(include_str!("defender.toml")).map(|table| Box::new(defender::Defender::new(table)) as _),
+    );
+    for (_, text) in TABLES {
+        list.extend(built_in(text).map(|table| Box::new(Table::new(table)) as _));
     }
     list
+}
+
+/// The mappings of a built-in table. The tests read every one; a build with a bad one does not pass them.
+fn built_in(text: &str) -> impl Iterator<Item = Mapping> {
+    let read = map_load::load("built in", text, true);
+    debug_assert!(read.is_ok(), "{read:?}");
+    read.unwrap_or_default().into_iter()
 }
 
 #[cfg(test)]
@@ -169,7 +205,8 @@ mod tests {
 
     #[test]
     fn every_built_in_table_is_sound() {
-        for (file, text) in TABLES {
+        let defender = ("defender.toml", include_str!("defender.toml"));
+        for (file, text) in TABLES.iter().chain([&defender]) {
             let faults = map_load::load(file, text, true).err().unwrap_or_default();
             let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
             assert!(said.is_empty(), "{}", said.join("\n"));

@@ -2,8 +2,8 @@
 //! pipeline, Log Analytics, and text of the event viewer. Takes the envelope off; `sysmon.rs` and `security.rs` read
 //! what is inside.
 
-use super::sysmon;
 use super::{Format, Record, State};
+use super::{security, sysmon};
 use crate::endpoint::draft::{Desk, Draft};
 use crate::endpoint::event::{ClockClass, SourceKind};
 use crate::endpoint::tally::Reason;
@@ -72,7 +72,8 @@ impl<'t> Event<'t> {
     fn read(&self, desk: &mut Desk<'_>) -> Result<(), Reason> {
         match self.provider {
             Provider::Sysmon | Provider::SysmonLinux => sysmon::read(self, desk),
-            Provider::Security | Provider::Other => Err(Reason::NotUsed),
+            Provider::Security => security::read(self, desk),
+            Provider::Other => Err(Reason::NotUsed),
         }
     }
 
@@ -131,6 +132,10 @@ impl Shape {
         let channel =
             ["SourceName", "Provider", "ProviderName", "Channel", "EventSourceName", "Source", "source_name"];
         channel.iter().find_map(|key| root.get(key))?;
+        if root.get("RawXml").is_some() {
+            // The whole event stands there.
+            return None;
+        }
         let data = root.get("EventData").map(View::kind);
         Some(if matches!(data, Some(Kind::Text(_))) { Self::Analytics } else { Self::Flat })
     }
@@ -151,7 +156,8 @@ impl Shape {
             // Without fields of its own the message has them, a line each.
             Self::Winlogbeat | Self::Flat if event.data.get("UtcTime").is_none() => {
                 let is_sysmon = matches!(event.provider, Provider::Sysmon | Provider::SysmonLinux);
-                let message = root.get("Message").or_else(|| root.get("message")).filter(|_| is_sysmon)?;
+                let keys = ["Message", "message", "Description"];
+                let message = keys.iter().find_map(|key| root.get(key)).filter(|_| is_sysmon)?;
                 message.given().map(Cow::into_owned).filter(|text| text.contains("UtcTime: "))
             }
             Self::Winlogbeat | Self::Flat => None,
@@ -247,7 +253,7 @@ fn flat(root: View<'_>) -> Result<Event<'_>, Reason> {
     let name =
         first(root, &["SourceName", "Provider", "ProviderName", "EventSourceName", "Source", "source_name"]);
     let channel = first(root, &["Channel", "EventLog"]);
-    let times = ["TimeCreated", "@timestamp", "TimeGenerated", "EventTime", "time_created"];
+    let times = ["TimeCreated", "@timestamp", "TimeGenerated", "EventTime", "time_created", "event_date"];
     Ok(Event {
         id: first(root, &["EventID", "EventId", "event_id"])
             .and_then(|id| values::number(&id))
@@ -255,7 +261,11 @@ fn flat(root: View<'_>) -> Result<Event<'_>, Reason> {
         provider: provider(name.as_deref(), channel.as_deref()),
         computer: first(root, &["Hostname", "Computer", "computer_name", "host", "ComputerName"]),
         header: times.iter().find_map(|key| times::any(&root.field(key)?)),
-        record: first(root, &["RecordNumber", "EventRecordID", "RecordId", "EventOriginId"]),
-        data: root.get("EventData").filter(|data| data.kind() == Kind::Object).unwrap_or(root),
+        record: first(root, &["RecordNumber", "EventRecordID", "RecordId", "EventOriginId", "record_number"]),
+        data: ["EventData", "event_data"]
+            .iter()
+            .filter_map(|key| root.get(key))
+            .find(|data| data.kind() == Kind::Object)
+            .unwrap_or(root),
     })
 }

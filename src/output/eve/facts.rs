@@ -78,13 +78,13 @@ fn tls(j: &mut Json<'_>, t: &TlsFacts) {
 }
 
 fn fingerprints(j: &mut Json<'_>, t: &TlsFacts) {
-    if let Some(hash) = &t.ja3 {
+    if let Some(hash) = t.ja3() {
         j.object("ja3", |j| j.str("hash", hash));
     }
-    if let Some(hash) = &t.ja3s {
+    if let Some(hash) = t.ja3s() {
         j.object("ja3s", |j| j.str("hash", hash));
     }
-    j.opt_str("ja4", t.ja4.as_deref());
+    j.opt_str("ja4", t.ja4());
 }
 
 fn quic(j: &mut Json<'_>, version: Option<u32>, t: Option<&TlsFacts>) {

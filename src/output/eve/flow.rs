@@ -84,6 +84,9 @@ pub(super) fn fill_sum(j: &mut Json<'_>, sum: &FlowSum, config: &OutputConfig) {
 
 /// `failed` is Suricata's word for payload that no parser knows; nothing at all when there was none.
 fn app_word(app: Option<AppProto>, s: &FlowSummary) -> Option<&'static str> {
+    if s.facts.as_ref().is_some_and(|f| f.is_websocket()) {
+        return Some("websocket");
+    }
     let word = app.and_then(app_proto);
     let carried = s.counts.up.payload + s.counts.down.payload > 0;
     word.or_else(|| (app == Some(AppProto::Unknown) && carried).then_some("failed"))

@@ -55,6 +55,10 @@ fn fill(j: &mut Json<'_>, summary: &RunSummary) {
             j.uint(reason.as_str(), n);
         }
     });
+    j.object("hidden", |j| {
+        j.uint("shared_front", stats.detect.shared_front);
+        j.uint("hidden_dns", stats.detect.hidden_dns);
+    });
     j.float("wall_secs", summary.wall_secs);
     j.uint("lines", stats.lines);
     j.uint("lines_dropped", stats.dropped);

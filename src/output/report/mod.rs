@@ -251,6 +251,13 @@ fn totals(page: &mut Page, summary: &RunSummary) {
     if let Some(reasons) = listed(given_up) {
         page.total("unnamed", &reasons);
     }
+    let hidden = [
+        ("behind a shared front with their name encrypted (ECH)", stats.detect.shared_front),
+        ("of encrypted DNS", stats.detect.hidden_dns),
+    ];
+    if let Some(hidden) = listed(hidden) {
+        page.total("hidden", &format!("flows: {hidden}"));
+    }
     page.total("time", &rate(summary));
     if stats.lines + stats.dropped > 0 {
         let lost = if stats.dropped > 0 {

@@ -14,8 +14,10 @@ fn summary() -> RunSummary {
         flows,
     };
     let low = IncidentRecord { severity: Severity::Low, ..samples::incident() };
+    let mut stats = samples::stats();
+    (stats.detect.shared_front, stats.detect.hidden_dns) = (2, 1_310);
     RunSummary {
-        stats: samples::stats(),
+        stats,
         span: Some((Timestamp::from_nanos(samples::at().nanos() - 62_000_000_000), samples::at())),
         uploads: vec![
             line([10, 1, 2, 3], "Dropbox", Some("cloud_storage"), 312_000_000, 1_200_000, 3),

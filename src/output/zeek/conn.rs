@@ -6,7 +6,7 @@ use super::layout::{CONN, OPEN_CONN, OPEN_HTTP, OPEN_SSL};
 use super::{Sink, head, proto, transport};
 use crate::decode::Transport;
 use crate::observe::{FlowSummary, TcpSeen};
-use crate::parse::AppProto;
+use crate::parse::{AppProto, Facts};
 
 pub(super) fn write(sink: &mut Sink<'_>, record: &FlowRecord) {
     let s = &*record.summary;
@@ -21,7 +21,7 @@ pub(super) fn write(sink: &mut Sink<'_>, record: &FlowRecord) {
     sink.row(if open { OPEN_CONN } else { CONN }, s.last, |row| {
         head(row, s.first, s.flow, &s.ends);
         row.str(transport(&s.ends));
-        row.opt_str(s.facts.as_ref().and_then(|f| service(f.app)));
+        row.opt_str(s.facts.as_ref().and_then(|f| service(f)));
         row.interval(s.last.since(s.first));
         row.count(up.payload.saturating_add(up.gap));
         row.count(down.payload.saturating_add(down.gap));
@@ -53,8 +53,9 @@ pub(super) fn write(sink: &mut Sink<'_>, record: &FlowRecord) {
 }
 
 /// Zeek's words: its QUIC analyzer hands the hello to the one for TLS, and both stand there.
-fn service(app: AppProto) -> Option<&'static str> {
-    Some(match app {
+fn service(facts: &Facts) -> Option<&'static str> {
+    Some(match facts.app {
+        _ if facts.is_websocket() => "http,websocket",
         AppProto::Unknown => return None,
         AppProto::Tls | AppProto::Dtls => "ssl",
         AppProto::Quic => "quic,ssl",

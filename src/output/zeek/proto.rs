@@ -55,9 +55,9 @@ pub(super) fn ssl(row: &mut Row<'_>, at: Timestamp, flow: FlowId, ends: &Ends, t
     row.unset(); // cert_chain_fps are SHA-256 there, which we do not compute
     row.unset(); // client_cert_chain_fps
     row.unset(); // sni_matches_cert
-    row.opt_str(t.ja3.as_deref());
-    row.opt_str(t.ja3s.as_deref());
-    row.opt_str(t.ja4.as_deref());
+    row.opt_str(t.ja3());
+    row.opt_str(t.ja3s());
+    row.opt_str(t.ja4());
 }
 
 fn quic(row: &mut Row<'_>, record: &FactsRecord, tls: Option<&TlsFacts>) {
