@@ -7,6 +7,7 @@ pub mod decode;
 pub mod draft;
 mod envelope;
 pub mod event;
+pub mod feed;
 pub mod file;
 pub mod format;
 mod json;
