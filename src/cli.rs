@@ -3,15 +3,23 @@
 //! Flags are read into low-level structs in `flags`; `load` makes a [`crate::config::Config`] and a catalogue of them,
 //! past which nothing can be wrong; the commands do their work and say what is to be said through `messages`.
 
+mod baseline;
 mod check;
+mod desk;
 mod flags;
 #[cfg(target_os = "linux")]
 mod live;
 mod load;
 mod messages;
 mod replay;
+mod selftest;
+mod whatif;
 
-pub use check::{check, completions, services};
+pub use baseline::{BaselineFlags, BaselineWhat, baseline};
+pub use check::{check, completions, schema, services};
+pub use desk::{
+    IncidentsFlags, Place, ShowFlags, SilenceFlags, VerdictFlags, incidents, show, silence, verdict,
+};
 pub use flags::{
     CheckFlags, Command, Common, CompletionsFlags, LogsFlags, Policy, ReplayFlags, ServicesFlags, parse,
 };
@@ -19,3 +27,5 @@ pub use flags::{
 pub use live::{LiveFlags, interfaces, live};
 pub use messages::{Exit, Stop, exit};
 pub use replay::{logs, replay};
+pub use selftest::{SelftestFlags, selftest};
+pub use whatif::{WhatifFlags, whatif};

@@ -11,6 +11,7 @@ mod logs;
 mod merge;
 mod shards;
 
+pub use keep::{asleep, settle};
 pub use logs::{LogSetup, logs};
 
 use crate::capture::replay::Replay;
@@ -87,7 +88,7 @@ impl Setup {
 
     /// The asset list. That it can be read was seen when the configuration was loaded.
     fn assets(&self) -> Assets {
-        self.config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
+        assets_of(&self.config)
     }
 
     fn detector(&self) -> Detector {
@@ -97,6 +98,10 @@ impl Setup {
             .with_site(c.facts.clone(), self.assets())
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
     }
+}
+
+fn assets_of(config: &Config) -> Assets {
+    config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
 }
 
 /// Replays capture files.

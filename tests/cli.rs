@@ -61,10 +61,12 @@ const EMPTY: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 
 fn help_fits_a_screen_and_names_what_exists() {
     let short = egret(&["-h"]);
     assert_eq!(short.status.code(), Some(0));
-    for command in ["replay", "live", "logs", "interfaces", "check", "services", "completions"] {
+    let desk = ["incidents", "show", "silence", "verdict", "baseline", "whatif", "selftest", "schema"];
+    let run = ["replay", "live", "logs", "interfaces", "check", "services", "completions"];
+    for command in run.into_iter().chain(desk) {
         assert!(out(&short).contains(command), "{command}");
     }
-    for later in ["incidents", "whatif"] {
+    for later in ["hunt", "fleet"] {
         assert!(!out(&short).contains(later), "{later} does not exist yet");
         assert_eq!(egret(&[later]).status.code(), Some(2), "{later}");
     }
@@ -75,6 +77,8 @@ fn help_fits_a_screen_and_names_what_exists() {
         &["logs", "-h"],
         &["check", "-h"],
         &["services", "-h"],
+        &["silence", "-h"],
+        &["whatif", "-h"],
     ] {
         assert!(out(&egret(help)).lines().count() <= 40, "{help:?}");
     }

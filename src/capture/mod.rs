@@ -15,6 +15,7 @@ mod pcapng;
 pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;
+pub mod sample;
 pub(crate) mod stream;
 
 pub use replay::Replay;

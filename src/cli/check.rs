@@ -58,6 +58,12 @@ fn today() -> Timestamp {
     Timestamp::new(since.as_secs() as i64, 0)
 }
 
+/// `egret schema`.
+pub fn schema() -> Result<Exit, Stop> {
+    print(&format!("{:#}\n", crate::output::schema::schema()))?;
+    Ok(Exit::Ran)
+}
+
 /// What is in force, in a few lines.
 fn in_force(loaded: &Loaded, file: Option<&Path>) -> String {
     let (config, catalogue) = (&loaded.config, &loaded.catalogue);

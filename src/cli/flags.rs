@@ -1,8 +1,12 @@
 //! Commands and flags as they are written on the command line.
 
+use super::baseline::BaselineFlags;
+use super::desk::{IncidentsFlags, ShowFlags, SilenceFlags, VerdictFlags};
 #[cfg(target_os = "linux")]
 use super::live::LiveFlags;
 use super::messages::Stop;
+use super::selftest::SelftestFlags;
+use super::whatif::WhatifFlags;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -41,6 +45,22 @@ pub enum Command {
     Interfaces,
     /// Read flow logs of Zeek or Suricata instead of packets.
     Logs(Box<LogsFlags>),
+    /// List incidents.
+    Incidents(IncidentsFlags),
+    /// Show an incident on one screen.
+    Show(ShowFlags),
+    /// Silence what an incident is about, as narrowly as possible; without an id, list silences.
+    Silence(SilenceFlags),
+    /// Say what an incident was: true, false or benign.
+    Verdict(VerdictFlags),
+    /// Show, carry over or forget what has been learned.
+    Baseline(BaselineFlags),
+    /// Say which alerts a change of the configuration brings and takes away.
+    Whatif(WhatifFlags),
+    /// Send a built-in capture through the pipeline to the configured outputs.
+    Selftest(SelftestFlags),
+    /// Print the JSON schema of the object `egret` in records.
+    Schema,
     /// Check configuration and signatures, and say what is in force.
     Check(CheckFlags),
     /// List the monitored services, or say how a host name is classified.

@@ -21,7 +21,12 @@ fn set(settings: &[&str]) -> Result<Config, Vec<String>> {
 #[test]
 fn the_printed_defaults_are_the_defaults() {
     assert_eq!(read(""), Ok(Config::default()));
-    assert_eq!(read(&print_default()), Ok(Config::default()));
+    assert_eq!(read(&print_default()).map(without_history), Ok(Config::default()));
+}
+
+/// The same configuration as if nobody had written it: what was set, and to what, is kept beside the values.
+fn without_history(config: Config) -> Config {
+    Config { set: BTreeMap::new(), ..config }
 }
 
 #[test]
@@ -35,7 +40,7 @@ fn defaults_of_keys_without_effect_are_true_too() {
             }
         }
     }
-    assert_eq!(read(&lines.join("\n")), Ok(Config::default()));
+    assert_eq!(read(&lines.join("\n")).map(without_history), Ok(Config::default()));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod hosts;
 pub mod identity;
 mod incidents;
 mod keep;
+pub mod known;
 pub mod lanes;
 pub mod learn;
 mod naming;

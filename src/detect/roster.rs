@@ -191,6 +191,16 @@ impl Roster {
         }
     }
 
+    /// The place of a host that is known already, by its address.
+    pub(super) fn known_place(&self, ip: IpAddr) -> Option<u32> {
+        let key = match (self.asset(ip), self.leases.get(&ip)) {
+            (Some(asset), _) => Key::Name(asset.name.clone()),
+            (None, Some(mac)) => Key::Mac(*mac),
+            (None, None) => Key::Address(ip),
+        };
+        self.places.get(&key).copied()
+    }
+
     /// The name or address of the host at a place, as it is known there.
     pub fn name_at(&self, place: u32) -> Option<String> {
         let named = self.named.get(place as usize).filter(|n| n.place == place)?;

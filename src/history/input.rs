@@ -143,6 +143,11 @@ impl Input {
         Timestamp::from_nanos(self.written.at.nanos().saturating_sub(ahead.nanos()))
     }
 
+    /// The time up to which it has been read.
+    pub(super) fn written(&self) -> Timestamp {
+        self.written.at
+    }
+
     pub(super) fn disk_bytes(&self) -> u64 {
         self.lines.disk_bytes()
     }

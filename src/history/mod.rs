@@ -88,6 +88,8 @@ pub struct History {
     /// What is known of logs by their first entries.
     inputs: Map<u64, keep::Progress>,
     faults: Vec<Fault>,
+    /// The latest time read.
+    read_to: Timestamp,
     /// Bytes of files that are done, and of all.
     read: u64,
     size: Option<u64>,
@@ -111,6 +113,7 @@ impl History {
             tally: Tally::default(),
             inputs: Map::default(),
             faults,
+            read_to: Timestamp::MIN,
             read: 0,
             size: Some(0),
         };
@@ -221,6 +224,7 @@ impl History {
                 Read::Entry(entry) => self.hold.add(entry),
                 Read::Nothing => {}
                 Read::End => {
+                    self.read_to = self.read_to.max(input.written());
                     if let Some(what) = input.broken() {
                         self.faults.push(Fault { file: source.path.clone(), offset: None, what });
                     }
@@ -245,6 +249,15 @@ impl History {
     /// The clock of the detector.
     pub fn now(&self) -> Timestamp {
         self.hold.now()
+    }
+
+    /// The time up to which logs have been read: ahead of the clock.
+    pub fn read_to(&self) -> Timestamp {
+        let open = self.sources.iter().filter_map(|s| match &s.state {
+            State::Open(input) => Some(input.written()),
+            State::Waiting(_) | State::Done => None,
+        });
+        open.max().unwrap_or(Timestamp::MIN).max(self.read_to).max(self.hold.now())
     }
 
     /// First and last time told.

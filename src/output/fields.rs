@@ -191,6 +191,13 @@ pub static OURS: &[Field] = &[
     f("output.{lines,dropped}", "integer", "stats: lines written; lost to a full disk, or left out because the writer was behind"),
 ];
 
+/// All paths that a path with alternatives stands for.
+pub(super) fn expanded(path: &str) -> Vec<String> {
+    let Some((head, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
+    let Some((inner, tail)) = rest.split_once('}') else { return vec![path.to_owned()] };
+    inner.split(',').flat_map(|choice| expanded(&format!("{head}{choice}{tail}"))).collect()
+}
+
 /// `docs/fields.md`.
 pub fn markdown() -> String {
     let mut page = String::from(
@@ -223,13 +230,6 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
     use std::path::Path;
-
-    /// All paths that a path with alternatives stands for.
-    fn expanded(path: &str) -> Vec<String> {
-        let Some((head, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
-        let Some((inner, tail)) = rest.split_once('}') else { return vec![path.to_owned()] };
-        inner.split(',').flat_map(|choice| expanded(&format!("{head}{choice}{tail}"))).collect()
-    }
 
     fn collect(path: &str, value: &Value, into: &mut BTreeSet<(String, &'static str)>) {
         match value {

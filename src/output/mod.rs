@@ -13,6 +13,7 @@ pub mod report;
 mod rotate;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod schema;
 pub mod signs;
 pub mod stamp;
 mod words;

@@ -1,14 +1,17 @@
 //! A run and its state file: woken from it, written into it now and then, left in it at the end.
 
 use super::{Error, Setup};
+use crate::config::Config;
 use crate::detect::Detector;
 use crate::history::keep::{self as reading, Earlier};
 use crate::output::Record;
 use crate::output::file::Outputs;
+use crate::signatures::Catalogue;
 use crate::state::journal::Journal;
 use crate::state::policy::Silences;
-use crate::state::{Batch, Damage};
+use crate::state::{Batch, Damage, Store};
 use crate::units::Timestamp;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Rows handed over at a time while packets wait.
@@ -55,6 +58,28 @@ impl Setup {
         journal.fetch()?;
         Ok(detector)
     }
+}
+
+/// Books what logs have left in a state file, so that its rows hold everything.
+pub fn settle(config: &Config, catalogue: Arc<Catalogue>, store: &mut Store) -> Result<(), Error> {
+    let now = store.now()?.unwrap_or_default();
+    let mut detector = asleep(config, catalogue, store)?;
+    let mut batch = whole(&mut detector, now);
+    reading::taken(&mut batch);
+    Ok(store.commit(&batch, |_| Ok(()))?)
+}
+
+/// The detector that a state file holds, to be looked at: with what logs have left, and nothing written.
+pub fn asleep(config: &Config, catalogue: Arc<Catalogue>, store: &Store) -> Result<Detector, Error> {
+    let home = config.home_net.clone();
+    let mut detector = Detector::new(config.detect.clone(), &config.sensor, config.seed, home, catalogue)
+        .with_site(config.facts.clone(), super::assets_of(config));
+    detector.restore(store)?;
+    detector.keep_track(Silences::default(), None);
+    let mut told = Vec::new();
+    reading::drain(Earlier::read(store)?, &mut told);
+    told.into_iter().for_each(|told| detector.observe(told));
+    Ok(detector)
 }
 
 /// The one place where the clock on the wall stands for packet time: the configuration of a state without any time.

@@ -70,6 +70,8 @@ pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Resul
 fn checkpoint(detector: &mut Detector, history: &mut History, outputs: &mut Outputs) {
     let mut batch = keep::whole(detector, history.now());
     history.freeze(&mut batch);
+    // For people, and for what they say of the future, the state is of the time that has been read.
+    batch.now = history.read_to().nanos();
     outputs.write_with(&batch, &[]);
 }
 

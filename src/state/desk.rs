@@ -176,6 +176,18 @@ impl Store {
         read().map_err(|error| self.damage(&error))
     }
 
+    /// Ends a silence now. False: there is none of this number.
+    pub fn end_silence(&mut self, number: i64, now: Timestamp) -> Result<bool, Damage> {
+        let sql =
+            "UPDATE silence SET expires = ?2, expires_nanos = ?3 WHERE number = ?1 AND expires_nanos > ?3";
+        let there = "SELECT count(*) FROM silence WHERE number = ?1";
+        let end = || -> rusqlite::Result<bool> {
+            self.connection.execute(sql, params![number, written(now.nanos()), now.nanos()])?;
+            self.connection.query_row(there, [number], |row| row.get::<_, i64>(0)).map(|n| n > 0)
+        };
+        end().map_err(|error| self.damage(&error))
+    }
+
     /// Counts silences that were hit.
     pub fn count_hits(&mut self, hits: &BTreeMap<i64, (u64, Timestamp)>) -> Result<(), Damage> {
         let write = || -> rusqlite::Result<()> {

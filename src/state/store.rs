@@ -267,6 +267,57 @@ impl Store {
         result.map_err(|error| self.damage(&error))
     }
 
+    /// A copy as a new file, open to be changed.
+    pub fn copy(&self, file: &Path) -> Result<Self, Damage> {
+        let to = |what: String, cure: &str| Damage { file: file.to_owned(), what, cure: cure.to_owned() };
+        if file.exists() {
+            return Err(to("is there already".to_owned(), "give another name, or remove it"));
+        }
+        let text = file.display().to_string();
+        let failed = |error: &rusqlite::Error| {
+            to(format!("cannot be written: {error}"), "check that the folder is there and may be written")
+        };
+        self.connection.execute("VACUUM INTO ?1", [&text]).map_err(|error| failed(&error))?;
+        Self::open(file)
+    }
+
+    /// Leaves what is learned and nothing of what was found, said or read; ends the copy.
+    pub fn strip(self) -> Result<(), Damage> {
+        let all =
+            "DELETE FROM incident; DELETE FROM incident_record; DELETE FROM silence; DELETE FROM verdict;
+                   DELETE FROM configuration; DELETE FROM input; DELETE FROM upload; DELETE FROM suspicion;
+                   DELETE FROM part WHERE name IN ('reading', 'flows', 'answers');";
+        self.connection
+            .execute_batch(all)
+            .and_then(|()| self.connection.execute_batch("PRAGMA journal_mode = DELETE; VACUUM"))
+            .map_err(|error| self.damage(&error))?;
+        // Nobody else has ever held the lock of the copy.
+        let _ = std::fs::remove_file(lock_name(&self.path));
+        Ok(())
+    }
+
+    /// Takes what another file has learned in the place of what is known here. The file must have been read before.
+    pub fn import(&mut self, file: &Path) -> Result<(), Damage> {
+        let mut all = String::from("BEGIN IMMEDIATE; DELETE FROM part;");
+        for table in TABLES.iter().filter(|t| t.name != super::INPUT.name) {
+            all.push_str(&format!("DELETE FROM {0}; INSERT INTO {0} SELECT * FROM other.{0};", table.name));
+        }
+        // What has been read of logs, and was not told yet, belongs to what was known before.
+        all.push_str("INSERT INTO part SELECT * FROM other.part WHERE name NOT IN ('reading', 'flows');");
+        all.push_str("INSERT OR REPLACE INTO meta SELECT * FROM other.meta; COMMIT;");
+        let text = file.display().to_string();
+        let taken = self
+            .connection
+            .execute("ATTACH DATABASE ?1 AS other", [&text])
+            .and_then(|_| self.connection.execute_batch(&all))
+            .and_then(|()| self.connection.execute_batch("DETACH DATABASE other"));
+        taken.map_err(|error| {
+            // Nothing of it has been taken.
+            let _ = self.connection.execute_batch("ROLLBACK");
+            self.damage(&error)
+        })
+    }
+
     /// Empties the tables of everything that is learned; incidents, silences and verdicts stay.
     pub fn forget(&mut self) -> Result<(), Damage> {
         let mut all = String::from("BEGIN IMMEDIATE; DELETE FROM part; DELETE FROM meta;");
@@ -317,11 +368,15 @@ fn write(
     transaction.commit()
 }
 
-/// One process at a time may learn. The lock is a file of its own, so that readers of the state are not in the way.
-fn lock(path: &Path) -> Result<File, Damage> {
+fn lock_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let name = PathBuf::from(name);
+    PathBuf::from(name)
+}
+
+/// One process at a time may learn. The lock is a file of its own, so that readers of the state are not in the way.
+fn lock(path: &Path) -> Result<File, Damage> {
+    let name = lock_name(path);
     let damage = |what: String, cure: &str| Damage { file: path.to_owned(), what, cure: cure.to_owned() };
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error| {
         damage(

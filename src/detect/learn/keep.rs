@@ -132,6 +132,35 @@ impl Learner {
         self.hosts.len()
     }
 
+    /// Destinations that are known.
+    pub fn targets(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// First telling in seconds, and the newest day.
+    pub fn span(&self) -> (Option<i64>, u32) {
+        (self.first, self.day)
+    }
+
+    /// First day and number of destinations of each host.
+    pub fn destinations_by_host(&self) -> Vec<(u32, usize)> {
+        let mut counts: Vec<(u32, usize)> = self.hosts.iter().map(|h| (h.first_day, 0)).collect();
+        for (host, _) in self.entry_of.keys() {
+            if let Some(count) = counts.get_mut(*host as usize) {
+                count.1 += 1;
+            }
+        }
+        counts
+    }
+
+    /// What a host sends where.
+    pub fn entries_of(&self, host: u32) -> impl Iterator<Item = (&Target, &Entry)> {
+        let ids = self.entry_of.iter().filter(move |((h, _), _)| *h == host);
+        ids.filter_map(|((_, target), id)| {
+            Some((self.targets.get(*target as usize)?, self.entries.get(*id as usize)?))
+        })
+    }
+
     /// There is a destination at this place.
     pub fn has_target(&self, place: u32) -> bool {
         (place as usize) < self.targets.len()

@@ -3,10 +3,12 @@
 //!
 //! Names come from the network and land on a terminal: what is neither ASCII nor a letter is shown as `?`.
 
+mod incident;
 mod json;
 #[cfg(test)]
 mod tests;
 
+pub use self::incident::incident;
 pub use self::json::json;
 
 use super::stamp::Clock;
@@ -430,7 +432,7 @@ fn shortened(text: &str, width: usize) -> String {
 }
 
 /// What a peer has sent must not steer the terminal.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let safe = |c: char| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().map(|c| if safe(c) { c } else { '?' }).collect()
 }
