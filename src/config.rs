@@ -4,12 +4,14 @@
 //! every fault. What keys there are stands in one table, [`keys::KEYS`]: it reads them, prints the documented default
 //! configuration and writes the reference.
 
+mod endpoint;
 pub mod facts;
 pub mod keys;
 mod load;
 mod print;
 mod read;
 
+pub use endpoint::{EndpointConfig, EndpointInput};
 pub use facts::{Change, Hosts, Network, Permit, Rate, SiteFacts, Weekly};
 pub use load::Loader;
 pub use print::{print_default, reference};
@@ -281,6 +283,8 @@ pub struct Config {
     pub geo: Geo,
     /// Facts about the site, beyond `home_net`.
     pub facts: SiteFacts,
+    /// `[endpoint]`.
+    pub endpoint: EndpointConfig,
     /// What was set, by key, as it was written: for the history of the configuration.
     pub set: BTreeMap<String, String>,
     /// File that survives a restart; `None`: none.
@@ -307,6 +311,7 @@ impl Default for Config {
             city_db: None,
             geo: Geo::default(),
             facts: SiteFacts::default(),
+            endpoint: EndpointConfig::default(),
             set: BTreeMap::new(),
             state: None,
             checkpoint_every: Span::from_secs(10),

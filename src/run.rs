@@ -4,6 +4,7 @@
 //! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
 //! records. Both ways run the same `Worker` and `Detector` and give the same records.
 
+mod endpoint;
 mod keep;
 #[cfg(target_os = "linux")]
 pub mod live;
@@ -27,6 +28,7 @@ use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
 use crate::units::{Both, Timestamp};
 use crate::worker::{Worker, WorkerConfig};
+use endpoint::{EndpointLogs, Hearing};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,12 +93,18 @@ impl Setup {
         assets_of(&self.config)
     }
 
+    /// A detector with the endpoint logs that it hears.
+    fn hearing(&self, detector: Detector) -> Hearing {
+        Hearing { detector, logs: EndpointLogs::open(&self.config.endpoint.logs) }
+    }
+
     fn detector(&self) -> Detector {
         let c = &self.config;
         let home = c.home_net.clone();
         Detector::new(c.detect.clone(), &c.sensor, c.seed, home, Arc::clone(&self.catalogue))
             .with_site(c.facts.clone(), self.assets())
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
+            .with_endpoint(c.endpoint.join())
     }
 }
 
@@ -124,7 +132,8 @@ pub fn run(setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Res
 fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> Result<End, Error> {
     let mut front = Front::default();
     let mut worker = Worker::new(setup.worker_config());
-    let mut detector = setup.woken()?;
+    let woken = setup.woken()?;
+    let mut detector = setup.hearing(woken);
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
         let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
@@ -144,7 +153,7 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     Ok(End::of_packets(&front, vec![worker.counters()], detector, setup.outputs))
 }
 
-fn hear(worker: &mut Worker, detector: &mut Detector, outputs: &mut Outputs) {
+fn hear(worker: &mut Worker, detector: &mut Hearing, outputs: &mut Outputs) {
     if !worker.has_told() {
         return;
     }
@@ -204,7 +213,7 @@ struct End {
     span: Option<(Timestamp, Timestamp)>,
     /// When the run ends, for the last record.
     now: Timestamp,
-    detector: Detector,
+    detector: Hearing,
     outputs: Outputs,
     /// What people should know of single lines of the input.
     remarks: Vec<String>,
@@ -218,7 +227,7 @@ impl End {
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,
-        detector: Detector,
+        detector: Hearing,
         outputs: Outputs,
         left_out: u64,
     ) -> Self {
@@ -232,7 +241,7 @@ impl End {
         Self { stats, span, now, detector, outputs, remarks: Vec::new(), left: true }
     }
 
-    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Detector, outputs: Outputs) -> Self {
+    fn of_packets(front: &Front, workers: Vec<WorkerCounters>, detector: Hearing, outputs: Outputs) -> Self {
         let stats = Stats { front: front.counters(), workers, ..Stats::default() };
         let now = if stats.front.frames > 0 { front.now() } else { Timestamp::default() };
         Self { stats, span: front.span(), now, detector, outputs, remarks: Vec::new(), left: false }
@@ -249,6 +258,10 @@ impl End {
             journal.fetch_if_changed();
             remarks.extend(journal.fault().map(|damage| damage.to_string()));
         }
+        let Hearing { detector, logs } = detector;
+        let has_logs = logs.is_any();
+        let (broken, more, endpoint) = logs.finish(&detector);
+        remarks.extend(more);
         let (lines, dropped) = outputs.counters();
         let stats = Stats {
             uptime_secs: span.map_or(0, |(first, last)| last.since(first).secs() as u64),
@@ -266,12 +279,13 @@ impl End {
             uploads: totals.largest(UPLOAD_ROWS),
             incidents: totals.incidents.clone(),
             home_bytes: Both { up: totals.home.0, down: totals.home.1 },
+            endpoint: has_logs.then_some(endpoint),
             flows_by_side: totals.flows,
             outside_prefixes: totals.outside_prefixes(OUTSIDE_ROWS),
             learned_home: detector.home().learned().iter().map(ToString::to_string).collect(),
             wall_secs: began.elapsed().as_secs_f64(),
             files,
-            faults: faults.iter().map(ToString::to_string).collect(),
+            faults: faults.iter().chain(&broken).map(ToString::to_string).collect(),
             remarks,
         })
     }

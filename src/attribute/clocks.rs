@@ -253,6 +253,15 @@ impl Clocks {
         Some(id)
     }
 
+    pub(super) fn find(&self, key: ClockKey) -> Option<u32> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// Some clock is known for certain.
+    pub(super) fn any_known(&self) -> bool {
+        self.clocks.iter().any(|c| c.pairs.len() >= AGREE)
+    }
+
     pub(super) fn clock(&self, id: u32) -> Option<&Clock> {
         self.clocks.get(id as usize)
     }

@@ -61,6 +61,11 @@ impl Hosts {
         Some(id)
     }
 
+    /// The host of an event, if it is known.
+    pub(super) fn find(&self, host: &HostRef) -> Option<u32> {
+        self.by_id.get(&host.id).copied()
+    }
+
     fn add(&mut self, host: &HostRef) -> Option<u32> {
         if self.hosts.len() >= MAX_HOSTS {
             self.refused += 1;

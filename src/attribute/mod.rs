@@ -28,8 +28,8 @@ pub use attribution::{Attribution, Level, ParentProcess, Process, Status};
 
 use crate::decode::Transport;
 use crate::endpoint::{
-    AddressEvent, AddressKind, ConnectEvent, ConnectState, Direction as Dir, DnsEvent, EndpointEvent, Proc,
-    ProcessEvent, ProcessKind,
+    AddressEvent, AddressKind, Common, ConnectEvent, ConnectState, Direction as Dir, DnsEvent, EndpointEvent,
+    Proc, ProcessEvent, ProcessKind,
 };
 use crate::observe::{Ends, FlowId, Lease};
 use crate::units::{Direction, Span, Timestamp};
@@ -434,6 +434,19 @@ impl Joiner {
     /// Flows of [`Joiner::wait_for`] that may be known better now, in the order of their ids.
     pub fn take_updates(&mut self) -> Vec<FlowId> {
         self.waiting.take_changed()
+    }
+
+    /// Some clock is known.
+    pub fn knows_a_clock(&self) -> bool {
+        self.clocks.any_known()
+    }
+
+    /// How far the clock of an event is ahead, in nanoseconds, where it is known.
+    pub fn clock_offset(&self, common: &Common) -> Option<i64> {
+        let host = self.hosts.find(&common.host)?;
+        let key = ClockKey { host, source: common.source, class: common.clock };
+        let reading = self.clocks.reading(self.clocks.find(key)?, self.now);
+        (reading.known > Known::Not).then_some(reading.offset)
     }
 
     /// Counters.

@@ -7,6 +7,7 @@ use super::live::LiveFlags;
 use super::messages::Stop;
 use super::selftest::SelftestFlags;
 use super::whatif::WhatifFlags;
+use crate::config::EndpointInput;
 use crate::net::Cidr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -170,6 +171,12 @@ pub struct Common {
     /// Forms of logs: eve, zeek-tsv, zeek-json (comma list), or none [default: eve]
     #[arg(long, value_name = "KINDS")]
     pub log: Option<String>,
+
+    /// Endpoint log, so that alerts name the process: a file, a directory or `-` (repeatable)
+    ///
+    /// The format is found by content; a name before the path says it, for example sysmon=events.jsonl.
+    #[arg(long, value_name = "[FORMAT=]PATH")]
+    pub endpoint_log: Vec<EndpointInput>,
 
     /// Networks at home [default: the private ranges, and what is learned]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]

@@ -18,6 +18,10 @@ pub static SECTIONS: &[Section] = &[
     Section { name: "sensor", doc: "This sensor." },
     Section { name: "detect", doc: "Detection: the tunables of DET0548 under their own names." },
     Section { name: "capture", doc: "Where frames come from." },
+    Section {
+        name: "endpoint",
+        doc: "Logs of what ran on hosts: alerts then name the process (docs/attribution.md).",
+    },
     Section { name: "flows", doc: "The table of flows." },
     Section { name: "output", doc: "Files that are written." },
     Section { name: "state", doc: "What survives a restart." },
@@ -212,6 +216,16 @@ pub static KEYS: &[Key] = &[
          they do where their time to live, VLAN or link addresses prove the second copy.",
         |r, c| put(&mut c.capture.sent_twice, r.keys.flag(r.source, r.key))).within("capture"),
 
+    Key::new("logs", "logs, each [FORMAT=]PATH", Unset(r#"["sysmon=/var/log/sysmon.jsonl", "/var/log/edr/"]"#),
+        "Endpoint logs: files, or directories of them; the format is found by content unless it is named. \
+         --endpoint-log adds to them.",
+        |r, c| put(&mut c.endpoint.logs, r.each("sysmon=/var/log/sysmon.jsonl"))).within("endpoint"),
+    Key::new("late_window", "length of time", Value(r#""1h""#),
+        "An incident waits for so long for the event that names its process, and is updated when it comes.",
+        |r, c| put(&mut c.endpoint.late_window, r.span("1h"))).within("endpoint"),
+    Key::new("retain", "length of time", Value(r#""15m""#),
+        "A connection in a log is kept for so long for a flow that is still to come.",
+        |r, c| put(&mut c.endpoint.retain, r.span("15m"))).within("endpoint"),
     Key::new("table", "number", Value("1048576"),
         "Most flows at a time, over all workers; when it is full the idlest goes.",
         |r, c| put(&mut c.flows.table, r.count(1 << 24))).within("flows"),

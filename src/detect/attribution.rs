@@ -4,7 +4,7 @@ use super::cases::Case;
 use super::pair::{Pair, PairKey};
 use super::{Detector, Map, OpenFlow};
 use crate::attribute::{Attribution, JoinConfig, JoinCounters, Joiner, Level, Process, Seen, Status};
-use crate::endpoint::EndpointEvent;
+use crate::endpoint::{Common, EndpointEvent};
 use crate::incident::{Due, Incident};
 use crate::observe::{FlowId, FlowSummary, Lease};
 use crate::output::{Identity, Phase, Severity};
@@ -38,7 +38,8 @@ pub(super) struct Attributing {
 impl Detector {
     /// The same detector, which hears endpoint logs too.
     #[must_use]
-    pub fn with_endpoint(mut self, config: JoinConfig) -> Self {
+    pub fn with_endpoint(mut self, config: Option<JoinConfig>) -> Self {
+        let Some(config) = config else { return self };
         let joiner = Joiner::new(JoinConfig { watched: self.namer.catalogue().program_names(), ..config });
         let senders = super::sender::Senders::new(self.namer.catalogue(), &self.config);
         self.attributing = Some(Box::new(Attributing { joiner, matters: Map::default(), senders }));
@@ -72,6 +73,16 @@ impl Detector {
     /// What the joiner counted; `None` without endpoint logs.
     pub fn join_counters(&self) -> Option<JoinCounters> {
         Some(self.attributing.as_ref()?.joiner.counters())
+    }
+
+    /// A clock of some endpoint log is known.
+    pub fn knows_a_clock(&self) -> bool {
+        self.attributing.as_ref().is_some_and(|a| a.joiner.knows_a_clock())
+    }
+
+    /// How far the clock of an event is ahead, in nanoseconds, where it is known.
+    pub fn clock_offset(&self, common: &Common) -> Option<i64> {
+        self.attributing.as_ref()?.joiner.clock_offset(common)
     }
 
     /// What people should know of the clocks of endpoint logs.

@@ -22,7 +22,7 @@ pub mod zeek;
 pub use self::signs::{Sign, SignKind};
 
 use self::file::{Files, OutputConfig};
-use crate::attribute::Attribution;
+use crate::attribute::{Attribution, JoinCounters};
 use crate::counters::Stats;
 use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
 use crate::parse::{Ech, Facts, NameSource};
@@ -391,6 +391,17 @@ pub enum Record {
     Stats(Box<Stats>, Timestamp),
 }
 
+/// What became of endpoint logs.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct EndpointTotals {
+    /// Files that were read.
+    pub files: u64,
+    /// Events handed on.
+    pub events: u64,
+    /// What the joiner counted.
+    pub counters: JoinCounters,
+}
+
 /// Totals of a run for the summary that `replay` prints.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct RunSummary {
@@ -404,6 +415,8 @@ pub struct RunSummary {
     pub incidents: Vec<IncidentRecord>,
     /// Bytes of flows that have a home side, each way (out, in).
     pub home_bytes: Both<u64>,
+    /// Endpoint logs, where there were any.
+    pub endpoint: Option<EndpointTotals>,
     /// Flows by what they touch: home–outside, home–home, outside–outside.
     pub flows_by_side: (u64, u64, u64),
     /// Prefixes that opened connections and are not at home, likeliest first.

@@ -182,7 +182,7 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
     shown.try_iter().for_each(notice);
     let fronts = counts.iter().map(|c| (c.front.clone(), c.span, c.now)).collect();
     let workers = counts.into_iter().map(|c| c.worker).collect();
-    End::of_live(fronts, workers, detector, outputs, left_out).finish(&[], began)
+    End::of_live(fronts, workers, detector.into(), outputs, left_out).finish(&[], began)
 }
 
 /// The threads that write: not of the scope, since a pipe that nobody reads would hold up its end for ever.

@@ -26,7 +26,8 @@ pub struct LogSetup {
 pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
     let began = Instant::now();
     let LogSetup { mut setup, echo, stop } = setup;
-    let mut detector = setup.woken_bare()?;
+    let woken = setup.woken_bare()?;
+    let mut detector = setup.hearing(woken);
     let every = Duration::from_nanos(setup.config.checkpoint_every.nanos().unsigned_abs());
     let mut outputs = setup.outputs;
     let earlier = outputs.journal().map(|journal| Earlier::read(journal.store())).transpose()?;

@@ -1,5 +1,6 @@
 //! The run with several workers: one reader in front of them, one detector and one writer behind.
 
+use super::endpoint::Hearing;
 use super::merge::Merge;
 use super::{End, Error, Progress, Setup, write};
 use crate::capture::{Batch, Source};
@@ -64,7 +65,8 @@ pub(super) fn run(mut setup: Setup, source: &mut dyn Source, progress: Progress<
     let workers = setup.config.workers;
     let (tell, hear) = bounded::<Message>(setup.config.told_max.max(1));
     let (to_writer, records) = bounded::<Vec<Record>>(RECORDS);
-    let detector = setup.woken()?;
+    let woken = setup.woken()?;
+    let detector = setup.hearing(woken);
     let worker_config = setup.worker_config();
     let seed = setup.config.seed;
     let outputs = setup.outputs;
@@ -186,11 +188,11 @@ fn work(
 
 /// The detector: hears the workers in the one order.
 fn detect(
-    mut detector: Detector,
+    mut detector: Hearing,
     workers: usize,
     hear: &Receiver<Message>,
     to_writer: &Sender<Vec<Record>>,
-) -> Detector {
+) -> Hearing {
     let mut merge = Merge::new(workers);
     let mut now = Timestamp::MIN;
     for message in hear {

@@ -31,10 +31,10 @@ impl Log {
         Self { host, source: SourceKind::Sysmon, class: ClockClass::Network, ahead: 0.0, grain_ns: 1_000_000 }
     }
 
-    fn common(&self, secs: f64) -> crate::endpoint::Common {
+    fn common(&self, secs: f64) -> Common {
         let grain = i64::from(self.grain_ns.max(1));
         let nanos = at(secs + self.ahead).nanos().div_euclid(grain) * grain;
-        crate::endpoint::Common {
+        Common {
             source: self.source,
             host: HostRef { id: self.host.into(), name: Some(self.host.into()), ..HostRef::default() },
             at: Timestamp::from_nanos(nanos),

@@ -64,7 +64,17 @@ fn fill(j: &mut Json<'_>, summary: &RunSummary) {
     j.uint("lines_dropped", stats.dropped);
     j.array("files", |j| summary.files.iter().for_each(|f| j.item_str(&f.to_string_lossy())));
     j.array("faults", |j| summary.faults.iter().for_each(|f| j.item_str(f)));
-    if stats.logs.is_some() {
+    if let Some(e) = &summary.endpoint {
+        j.object("endpoint", |j| {
+            j.uint("files", e.files);
+            j.uint("events", e.events);
+            j.uint("hosts", e.counters.hosts);
+            j.uint("joined", e.counters.joined);
+            j.uint("evicted", e.counters.evicted);
+            j.uint("clock_steps", e.counters.clock_steps);
+        });
+    }
+    if stats.logs.is_some() || summary.endpoint.is_some() {
         j.array("remarks", |j| summary.remarks.iter().for_each(|f| j.item_str(f)));
     }
 }
@@ -80,6 +90,14 @@ fn finding(j: &mut Json<'_>, r: &IncidentRecord) {
     if let Some(host) = &r.identity.host {
         j.ip("host", host.ip);
         j.opt_str("host_name", host.name.as_deref());
+    }
+    if let Some(said) = &r.identity.attribution {
+        let process = said.process.as_deref();
+        j.opt_str("process", process.map(|p| &*p.name));
+        j.opt_str("process_path", process.and_then(|p| p.path.as_deref()));
+        j.opt_str("user", said.user.as_deref());
+        j.str("attribution", said.level.as_str());
+        j.float("attribution_confidence", f64::from(said.confidence));
     }
     j.opt_str("name", r.identity.name.as_deref());
     if let Some(class) = &r.identity.class {

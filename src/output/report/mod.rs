@@ -12,7 +12,7 @@ pub use self::incident::incident;
 pub use self::json::json;
 
 use super::stamp::Clock;
-use super::{IncidentRecord, RunSummary, Severity, ids};
+use super::{EndpointTotals, IncidentRecord, RunSummary, Severity, ids};
 use crate::counters::LogCounters;
 use crate::decode::Skip;
 use crate::history::Bad;
@@ -100,6 +100,7 @@ fn finding(page: &mut Page, r: &IncidentRecord) {
     };
     let headline = format!("{host} sent {} to {place} ({technique})", Bytes(r.up_bytes));
     page.entry("  ", &word, Some(code), &headline);
+    page.fact("who", &who(r));
     page.fact("what", &format!("{technique_name}{}", class.map_or(String::new(), described)));
     let level = format!("; the level is {} in {}", Bytes(r.threshold), r.window);
     page.fact("bytes", &format!("{} out, {} in{level}", Bytes(r.up_bytes), Bytes(r.down_bytes)));
@@ -116,6 +117,25 @@ fn finding(page: &mut Page, r: &IncidentRecord) {
     let [from, to, uid] = [from, to, uid].map(|v| String::from_utf8(v).unwrap_or_default());
     page.fact("flow", &format!("{from} > {to}{name}"));
     page.fact("id", &format!("{}, flow_id {}, uid {uid}", clean(&r.id), r.flow.0));
+}
+
+/// Process, account and how both are known.
+fn who(r: &IncidentRecord) -> String {
+    let Some(said) = r.identity.attribution.as_deref() else { return String::new() };
+    let Some(process) = said.process.as_deref() else { return clean(&said.reason) };
+    let mut text = clean(process.path.as_deref().unwrap_or(&process.name));
+    if let Some(pid) = process.pid {
+        let _ = write!(text, ", pid {pid}");
+    }
+    if let Some(user) = &process.user {
+        let _ = write!(text, ", user {}", clean(user));
+    }
+    if let Some(parent) = process.parent.as_deref().filter(|p| !p.name.is_empty()) {
+        let _ = write!(text, ", started by {}", clean(&parent.name));
+    }
+    let source = said.source.map_or("", crate::endpoint::SourceKind::as_str);
+    let _ = write!(text, " ({} by {source}, {:.2})", said.level.as_str(), said.confidence);
+    text
 }
 
 fn described(class: &super::Class) -> String {
@@ -248,6 +268,9 @@ fn totals(page: &mut Page, summary: &RunSummary) {
         "bytes",
         &format!("{} out of home, {} into it", Bytes(summary.home_bytes.up), Bytes(summary.home_bytes.down)),
     );
+    if let Some(endpoint) = &summary.endpoint {
+        page.total("endpoint", &endpoint_logs(endpoint));
+    }
     page.total("names", &listed(names(summary)).unwrap_or_else(|| "none".into()));
     let given_up = GiveUp::ALL.iter().zip(total.given_up).map(|(g, n)| (g.as_str(), n));
     if let Some(reasons) = listed(given_up) {
@@ -273,6 +296,19 @@ fn totals(page: &mut Page, summary: &RunSummary) {
         let label = if i == 0 { "files" } else { "" };
         let _ = writeln!(page.text, "  {label:<9}{}", file.display());
     }
+}
+
+/// Endpoint logs, and what came of them.
+fn endpoint_logs(e: &EndpointTotals) -> String {
+    let c = &e.counters;
+    let odd = [("given up for want of room", c.evicted), ("clocks set anew", c.clock_steps)];
+    let odd = listed(odd).map_or(String::new(), |odd| format!("; {odd}"));
+    format!(
+        "{} of {}; {} joined to flows by their ports{odd}",
+        plural(e.events, "event"),
+        plural(c.hosts, "host"),
+        plural(c.joined, "connection")
+    )
 }
 
 /// Lines of logs, and what was odd about them.
@@ -374,6 +410,7 @@ impl Page {
         }
     }
 
+    /// A line of a finding; nothing where there is nothing to say.
     fn fact(&mut self, word: &str, text: &str) {
         let indent = 20;
         for (i, line) in folded(text, WIDTH - indent).iter().enumerate() {
