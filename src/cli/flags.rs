@@ -178,6 +178,11 @@ pub struct Common {
     #[arg(long, value_name = "[FORMAT=]PATH")]
     pub endpoint_log: Vec<EndpointInput>,
 
+    /// Alerts of other products (Suricata EVE, Defender, Elastic …): those about a host within a day stand on its
+    /// incidents (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub context_log: Vec<PathBuf>,
+
     /// Networks at home [default: the private ranges, and what is learned]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,

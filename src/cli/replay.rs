@@ -96,6 +96,7 @@ fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Faul
     config.seed = flags.seed.unwrap_or(config.seed);
     config.workers = workers;
     config.endpoint.logs.extend(flags.endpoint_log.iter().cloned());
+    config.endpoint.context.extend(flags.context_log.iter().cloned());
     config.state = flags.state.clone().or(config.state.take());
     log_kinds(flags.log.as_deref(), config)
 }

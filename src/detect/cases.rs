@@ -275,6 +275,8 @@ fn case_record(
         answers: Answers::default(),
         escalate: Escalation::default(),
         containment: Vec::new(),
+        sequence: found.steps.clone(),
+        context: Vec::new(),
     }
 }
 

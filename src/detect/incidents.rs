@@ -155,6 +155,10 @@ impl Detector {
 
     /// Answers the analyst's questions.
     pub(super) fn answer(&self, record: &mut IncidentRecord, values: Option<&Values>, learned: bool) {
+        if let Some(host) = record.identity.host.as_ref() {
+            let said = record.identity.attribution.as_ref().and_then(|a| a.host_name.as_deref());
+            record.context = self.context.about(host.ip, said.or(host.name.as_deref()), record.at);
+        }
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
         let level = category.map_or(level.storage, |c| level.level(c)).0;
@@ -228,6 +232,8 @@ impl Detector {
             answers: Answers::default(),
             escalate: Escalation::default(),
             containment: Vec::new(),
+            sequence: Vec::new(),
+            context: Vec::new(),
         }
     }
 }

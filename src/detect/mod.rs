@@ -113,6 +113,8 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
+    /// Alerts of other products.
+    context: crate::endpoint::Context,
     /// Set where endpoint logs are heard.
     attributing: Option<Box<attribution::Attributing>>,
     kept: keep::Memo,
@@ -143,6 +145,7 @@ impl Detector {
             counters: DetectCounters::default(),
             records: Vec::new(),
             base: baseline::Baselines::default(),
+            context: crate::endpoint::Context::default(),
             attributing: None,
             kept: keep::Memo::default(),
         }
@@ -151,6 +154,13 @@ impl Detector {
     /// What the site says of its hosts.
     pub fn with_site(mut self, facts: SiteFacts, assets: roster::Assets) -> Self {
         self.base.roster = roster::Roster::new(facts, assets);
+        self
+    }
+
+    /// With what other products have said of hosts.
+    #[must_use]
+    pub fn with_context(mut self, context: crate::endpoint::Context) -> Self {
+        self.context = context;
         self
     }
 

@@ -3,6 +3,7 @@
 //! A feed gives lines, a format turns them into [`EndpointEvent`]s, the joiner in `attribute/` holds them against flows.
 //! Formats are pure: no clock, no file, no map that outlives what one record needs.
 
+pub mod context;
 pub mod decode;
 pub mod draft;
 mod envelope;
@@ -25,6 +26,7 @@ pub mod tree;
 mod values;
 mod xml;
 
+pub use context::{Context, ContextAlert};
 pub use decode::Decoder;
 pub use draft::Hint;
 pub use event::{

@@ -4,6 +4,7 @@ use super::super::file::OutputConfig;
 use super::super::json::Json;
 use crate::counters::{FrontCounters, LogCounters, Stats, WorkerCounters};
 use crate::decode::Skip;
+use crate::endpoint::feed::FeedCounters;
 use crate::parse::{GiveUp, NameSource};
 use crate::units::Timestamp;
 
@@ -36,6 +37,9 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             j.uint("leases", stats.detect.leases);
             j.uint("hosts_evicted", stats.detect.hosts_evicted);
         });
+        if !stats.feeds.is_empty() {
+            j.array("feeds", |j| stats.feeds.iter().for_each(|f| feed(j, f)));
+        }
         j.object("output", |j| {
             j.uint("lines", stats.lines);
             j.uint("dropped", stats.dropped);
@@ -52,6 +56,21 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
                 });
             }
         });
+    });
+}
+
+fn feed(j: &mut Json<'_>, f: &FeedCounters) {
+    j.item(|j| {
+        j.str("name", &f.name);
+        j.uint("bytes", f.bytes);
+        j.uint("records", f.records);
+        j.uint("bad", f.bad);
+        j.uint("events", f.events);
+        j.uint("duplicates", f.duplicates);
+        j.uint("dropped", f.dropped);
+        j.uint("refused", f.refused);
+        j.uint("silences", f.silences);
+        j.bool("silent", f.silent);
     });
 }
 
