@@ -1,6 +1,7 @@
 //! Counters of everything that came in and of everything that was turned away.
 
 use crate::decode::Skip;
+use crate::detect::blind::Blind;
 use crate::history::{Bad, HoldCounters};
 use crate::parse::{GiveUp, NameSource};
 use std::collections::BTreeMap;
@@ -123,6 +124,10 @@ pub struct DetectCounters {
     pub leases: u64,
     /// Machines and addresses forgotten for want of room.
     pub hosts_evicted: u64,
+    /// Hours of packet time in which the sensor was blind, by [`Blind`].
+    pub blind: [u64; Blind::COUNT],
+    /// In which of these ways it was blind in the last hour that was looked at.
+    pub blind_now: [bool; Blind::COUNT],
     /// Names by source, after DNS and addresses have been asked.
     pub names: BTreeMap<&'static str, u64>,
 }

@@ -265,6 +265,7 @@ impl End {
             let batch = keep::whole(&mut detector, now);
             outputs.write_with(&batch, &[]);
         }
+        remarks.extend(detector.blindness());
         if let Some(journal) = outputs.journal() {
             journal.fetch_if_changed();
             remarks.extend(journal.fault().map(|damage| damage.to_string()));

@@ -228,7 +228,7 @@ impl Ballot {
 /// All clocks.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
-    clocks: Vec<Clock>,
+    all: Vec<Clock>,
     by_key: Map<ClockKey, u32>,
     /// Clocks of each host.
     of_host: Map<u32, Vec<u32>>,
@@ -242,12 +242,12 @@ impl Clocks {
         if let Some(id) = self.by_key.get(&key) {
             return Some(*id);
         }
-        if self.clocks.len() >= MAX_CLOCKS {
+        if self.all.len() >= MAX_CLOCKS {
             self.refused += 1;
             return None;
         }
-        let id = self.clocks.len() as u32;
-        self.clocks.push(Clock::new(key));
+        let id = self.all.len() as u32;
+        self.all.push(Clock::new(key));
         self.by_key.insert(key, id);
         self.of_host.entry(key.host).or_default().push(id);
         Some(id)
@@ -259,15 +259,15 @@ impl Clocks {
 
     /// Some clock is known for certain.
     pub(super) fn any_known(&self) -> bool {
-        self.clocks.iter().any(|c| c.pairs.len() >= AGREE)
+        self.all.iter().any(|c| c.pairs.len() >= AGREE)
     }
 
     pub(super) fn clock(&self, id: u32) -> Option<&Clock> {
-        self.clocks.get(id as usize)
+        self.all.get(id as usize)
     }
 
     pub(super) fn clock_mut(&mut self, id: u32) -> Option<&mut Clock> {
-        self.clocks.get_mut(id as usize)
+        self.all.get_mut(id as usize)
     }
 
     /// What the clock of an event says.
@@ -282,7 +282,7 @@ impl Clocks {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Clock> {
-        self.clocks.iter()
+        self.all.iter()
     }
 }
 

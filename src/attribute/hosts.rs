@@ -35,7 +35,7 @@ pub(super) struct Host {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    hosts: Vec<Host>,
+    all: Vec<Host>,
     by_id: Map<Arc<str>, u32>,
     by_name: Map<Box<str>, Vec<u32>>,
     by_mac: Map<[u8; 6], u32>,
@@ -55,7 +55,7 @@ impl Hosts {
         {
             self.by_mac.insert(mac, id);
         }
-        let entry = self.hosts.get_mut(id as usize)?;
+        let entry = self.all.get_mut(id as usize)?;
         entry.heard = entry.heard.max(now);
         entry.slow |= is_slow(source);
         Some(id)
@@ -67,11 +67,11 @@ impl Hosts {
     }
 
     fn add(&mut self, host: &HostRef) -> Option<u32> {
-        if self.hosts.len() >= MAX_HOSTS {
+        if self.all.len() >= MAX_HOSTS {
             self.refused += 1;
             return None;
         }
-        let id = self.hosts.len() as u32;
+        let id = self.all.len() as u32;
         let name = host.name.clone().unwrap_or_else(|| Arc::clone(&host.id));
         if let Some(short) = short_name(&name) {
             let namesakes = self.by_name.entry(short).or_default();
@@ -80,7 +80,7 @@ impl Hosts {
             }
         }
         self.by_id.insert(Arc::clone(&host.id), id);
-        self.hosts.push(Host {
+        self.all.push(Host {
             name,
             heard: i64::MIN,
             slow: false,
@@ -92,7 +92,7 @@ impl Hosts {
     }
 
     pub(super) fn host(&self, id: u32) -> Option<&Host> {
-        self.hosts.get(id as usize)
+        self.all.get(id as usize)
     }
 
     /// Hosts that are the same machine under another id: another product's log, another spelling.
@@ -121,7 +121,7 @@ impl Hosts {
 
     /// Somebody works at the host.
     pub(super) fn note_user(&mut self, id: u32, user: &Arc<str>) {
-        if let Some(host) = self.hosts.get_mut(id as usize)
+        if let Some(host) = self.all.get_mut(id as usize)
             && is_person(user)
             && host.user.as_ref() != Some(user)
         {
@@ -131,7 +131,7 @@ impl Hosts {
 
     /// A program on a list was started.
     pub(super) fn note_start(&mut self, id: u32, spoke: Spoke) {
-        if let Some(host) = self.hosts.get_mut(id as usize) {
+        if let Some(host) = self.all.get_mut(id as usize) {
             if host.started.len() >= MAX_STARTED {
                 host.started.pop_front();
             }
@@ -141,7 +141,7 @@ impl Hosts {
 
     /// A process connected to a port of its own host.
     pub(super) fn note_loop(&mut self, id: u32, port: u16, spoke: Spoke) {
-        if let Some(host) = self.hosts.get_mut(id as usize) {
+        if let Some(host) = self.all.get_mut(id as usize) {
             if host.loops.len() >= MAX_LOOPS {
                 host.loops.pop_front();
             }
@@ -150,7 +150,7 @@ impl Hosts {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.hosts.len()
+        self.all.len()
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Notice {
     LogsBehind(u64),
     /// So many flows of so many were closed early since the last such notice, because the table was full.
     TableFull(u64, u64),
+    /// What should have been seen within an hour and was not, with what helps.
+    Blind(&'static str),
     /// A log cannot be written or put away: why, and how many lines have been lost to that so far.
     Log(String, u64),
     /// A feed of endpoint logs: what is wrong with it, or that it is well again.
@@ -60,6 +62,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("capturing"),
+            Self::Blind(what) => f.write_str(what),
             Self::Down(name) => write!(f, "{name} is down; capture goes on when it is up again"),
             Self::Gone(name) => write!(f, "{name} is gone; capture goes on when it is back"),
             Self::Back(name) => write!(f, "{name} is back"),

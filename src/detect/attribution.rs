@@ -213,7 +213,7 @@ impl Detector {
     }
 }
 
-fn seen<'o>(flow: FlowId, open: &'o OpenFlow, ended: bool, now: Timestamp) -> Seen<'o> {
+fn seen(flow: FlowId, open: &OpenFlow, ended: bool, now: Timestamp) -> Seen<'_> {
     // Until bytes are told of, the first frame is not known.
     let told = open.at.1 > Timestamp::default();
     Seen {

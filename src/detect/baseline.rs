@@ -149,6 +149,7 @@ impl Detector {
         }
         let secs = now.secs();
         let Some((host, target)) = self.place(flow, secs) else { return };
+        self.watch.learned();
         let Some(open) = self.flows.get_mut(&flow) else { return };
         let opened = !std::mem::replace(&mut open.began, true);
         let push = open.total.0 > open.total.1;

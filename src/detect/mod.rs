@@ -9,6 +9,7 @@ mod answers;
 mod attacks;
 mod attribution;
 mod baseline;
+pub mod blind;
 mod cases;
 pub mod dns;
 pub mod home;
@@ -118,6 +119,7 @@ pub struct Detector {
     /// Set where endpoint logs are heard.
     attributing: Option<Box<attribution::Attributing>>,
     kept: keep::Memo,
+    watch: blind::Watch,
 }
 
 impl Detector {
@@ -148,6 +150,7 @@ impl Detector {
             context: crate::endpoint::Context::default(),
             attributing: None,
             kept: keep::Memo::default(),
+            watch: blind::Watch::default(),
         }
     }
 
@@ -167,6 +170,7 @@ impl Detector {
     /// Takes one telling. Records come out of [`Detector::take_records`].
     pub fn observe(&mut self, told: Told) {
         let now = told.now;
+        self.watch.advance(now);
         self.close_idle_incidents(now);
         match told.what {
             Telling::Named { flow, ends, at, facts, complete, path } => {
@@ -177,6 +181,7 @@ impl Detector {
             }
             Telling::Delta(delta) => self.delta(&delta, now),
             Telling::Dns(answer) => {
+                self.watch.answer();
                 self.resolved.learn(&answer, now);
                 self.records.push(Record::Dns(answer));
             }
@@ -203,6 +208,7 @@ impl Detector {
 
     /// The end of the input: closes what is open, unless it outlives the run.
     pub fn finish(&mut self, now: Timestamp) {
+        self.watch.look();
         if self.is_kept() {
             return;
         }
@@ -217,7 +223,19 @@ impl Detector {
     /// What was counted so far.
     pub fn counters(&self) -> DetectCounters {
         let (leases, hosts_evicted) = self.memory.hosts.counts();
-        DetectCounters { pairs: self.pairs.len() as u64, leases, hosts_evicted, ..self.counters.clone() }
+        DetectCounters {
+            pairs: self.pairs.len() as u64,
+            leases,
+            hosts_evicted,
+            blind: self.watch.hours(),
+            blind_now: self.watch.now(),
+            ..self.counters.clone()
+        }
+    }
+
+    /// What this sensor should have seen and has not.
+    pub fn blindness(&self) -> Vec<String> {
+        self.watch.remarks()
     }
 
     /// Totals for the summary of the run.
@@ -396,6 +414,7 @@ impl Detector {
                 *self.counters.names.entry(source.as_str()).or_default() += 1;
             }
             self.count_hidden(&identity);
+            self.watch.flow(&summary, open.sides);
             self.totals.add(&summary, &identity, open.sides);
         }
         self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));

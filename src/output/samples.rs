@@ -314,6 +314,7 @@ pub(crate) fn stats() -> Stats {
         name: "udp://127.0.0.1:5514".into(),
         ..Default::default()
     });
+    stats.detect.blind_now[1] = true;
     stats.front.frames = 100;
     stats.front.bytes = 98_000;
     stats.front.decoded = 90;

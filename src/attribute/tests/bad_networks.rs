@@ -22,7 +22,7 @@ fn clocks_days_off_change_nothing_for_tcp() {
             assert_eq!((short(&said), said.delta_ms), ((Level::L1, &**program), Some(0)), "{ahead}");
         }
         let hint = net.joiner.remarks();
-        assert_eq!(hint.len(), usize::from(ahead == -25_200.0), "{hint:?}");
+        assert_eq!(hint.len(), usize::from(ahead as i64 == -25_200), "{hint:?}");
     }
 }
 

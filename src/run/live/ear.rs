@@ -8,6 +8,7 @@ use super::{BEAT, Counts, Message, WARN_EVERY};
 use crate::capture::live::Notice;
 use crate::counters::{FrontCounters, Stats};
 use crate::detect::Detector;
+use crate::detect::blind::Blind;
 use crate::output::Record;
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -143,6 +144,7 @@ impl Ear {
 #[derive(Default)]
 struct Watch {
     kinds: [Warned; 4],
+    blind: [Warned; Blind::COUNT],
 }
 
 /// One kind of loss: when it was warned of, and what had been lost by then.
@@ -155,6 +157,12 @@ struct Warned {
 
 impl Watch {
     fn look(&mut self, stats: &Stats, at: Instant, show: &Sender<Notice>) {
+        for ((warned, hours), blind) in self.blind.iter_mut().zip(stats.detect.blind).zip(Blind::ALL) {
+            if hours > warned.lost {
+                let _ = show.try_send(Notice::Blind(blind.text()));
+                *warned = Warned { at: Some(at), lost: hours, of: 0 };
+            }
+        }
         let total = stats.total();
         let kinds: [(u64, u64, fn(u64, u64) -> Notice); 4] = [
             (stats.front.kernel_drops, stats.front.kernel_frames, Notice::Drops),
