@@ -144,6 +144,7 @@ pub(super) fn setup(
         sensor: Some(config.sensor.clone()),
         signatures_version: catalogue.version().to_owned(),
         is_home: Some(is_home),
+        pseudonyms: config.privacy.pseudonyms().map_err(Stop::Error)?,
         interface,
         ..file::OutputConfig::default()
     };

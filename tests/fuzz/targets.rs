@@ -57,6 +57,9 @@ pub(crate) static TARGETS: &[Target] = &[
     target("hosts", 20, texts::hosts, texts::host_seeds),
     target("quantities", 20, texts::quantities, texts::quantity_seeds),
     target("secrets", 20, feeds::secrets, feeds::secret_seeds),
+    target("syslog-frames", 20, feeds::syslog, feeds::syslog_seeds),
+    target("http-push", 20, feeds::http, feeds::http_seeds),
+    target("context", 20, feeds::context, feeds::context_seeds),
     target("command-line", 2, texts::command_line, texts::command_line_seeds),
 ];
 

@@ -91,9 +91,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// The service that it belongs to, as its population is called.
+    /// The service that it belongs to, as its population is called; itself, where nothing is known of it.
     pub fn service(&self) -> Arc<str> {
-        Arc::clone(&self.service)
+        if self.kind == Kind::Unknown { Arc::clone(&self.key) } else { Arc::clone(&self.service) }
     }
 }
 

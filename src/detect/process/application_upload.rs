@@ -12,9 +12,9 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
     if !watched || view.expected || !takes_files(s.kind) || view.habit.out < level {
         return None;
     }
-    // Saving to a place it has saved to before is what people do.
+    // People save documents to drives of their own every day, and something comes back then. What only goes out is rare.
     let used = f64::from(view.habit.days.min(3));
-    let pushes = if s.pushes_hard() { 0.6 } else { 0.0 };
+    let pushes = if s.pushes_hard() { 0.8 } else { 0.0 };
     let text = format!(
         "{} sent {} to {}; uploads are not its business{}",
         view.who(),
@@ -22,5 +22,5 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         s.kind.words(),
         view.told(&[Deed::Read, Deed::Wrote, Deed::Staged])
     );
-    found(view, 0.2 + pushes - 0.4 * used, Severity::Medium, level, text)
+    found(view, -0.4 + pushes - 0.3 * used, Severity::Medium, level, text)
 }

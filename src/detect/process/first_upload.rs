@@ -1,6 +1,7 @@
 //! AN1511: a program that by its history and its kind makes no uploads makes a large one.
 
 use super::{Class, Deed, found, is_outside, seen};
+use crate::detect::learn::kind::Kind;
 use crate::detect::rules::{Finding, Sight};
 use crate::output::Severity;
 use crate::units::Bytes;
@@ -20,6 +21,9 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         Bytes(view.habit.out),
         view.told(&[Deed::Staged, Deed::Archived, Deed::Started])
     );
-    let stranger = if view.program.class == Class::Other && view.habit.host_days == 0 { 0.3 } else { 0.0 };
-    found(view, stranger, Severity::Medium, level, text)
+    let mut score = if view.program.class == Class::Other && view.habit.host_days == 0 { 0.3 } else { 0.0 };
+    score += if s.kind == Kind::Anonymous { 0.5 } else { 0.0 };
+    score += if s.kind == Kind::Object { -0.3 } else { 0.0 };
+    score += if view.program.sends { 0.2 } else { 0.0 };
+    found(view, score, Severity::Medium, level, text)
 }
