@@ -223,3 +223,32 @@ fn what_a_change_brings_and_takes_away() {
     );
     assert!(folder.said(&["whatif", "a.json"], 2).contains("--with"));
 }
+
+#[test]
+fn allow_list_entries_hold_for_groups_and_unknown_groups_are_refused() {
+    let folder = Folder::new("groups");
+    let log = folder.log("a.json", &[("C1", 0, 1, 40_000_000), ("C2", 1, 2, 50_000_000)]);
+    let site = |group: &str, budget: &str| {
+        let text = format!(
+            "schema = 1\n[[allow]]\nservice = \"dropbox\"\ngroups = [\"{group}\"]\nbudget = \"{budget}\"\n\
+             expires = 2027-01-31\nowner = \"it\"\nreason = \"exchange\"\n"
+        );
+        std::fs::write(folder.0.join("site.toml"), text).expect("written");
+    };
+    let config = "[host_groups]\ndesign = [\"10.0.0.2\"]\n[signatures]\nsite = \"site.toml\"\n";
+    std::fs::write(folder.0.join("c.toml"), config).expect("written");
+    site("design", "1 GB/24h");
+    let ran = folder.egret(&["logs", "-q", "-c", "c.toml", "--state", "s.db", "-o", "out"], &[&log]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let all = folder.json(&["incidents", "--low", "--json", "--state", "s.db"]);
+    let of = |host: &str| {
+        let list = all.as_array().expect("a list");
+        list.iter().find(|i| i["host"] == host).map(|i| i["severity"].clone()).expect("an incident")
+    };
+    assert_eq!((of("10.0.0.1"), of("10.0.0.2")), (Value::from("medium"), Value::from("low")));
+    site("dessign", "1 GB/24h");
+    let said = folder.said(&["check", "-c", "c.toml"], 2);
+    assert!(said.contains("site.toml:2: ") && said.contains("did you mean design?"), "{said}");
+    site("design", "900 TB/24h");
+    assert!(folder.said(&["check", "-c", "c.toml"], 2).contains("blinds the service"));
+}

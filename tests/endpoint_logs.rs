@@ -108,6 +108,43 @@ fn real_logs_are_read_or_counted_with_a_reason() {
     }
 }
 
+/// Event log files with the same events as JSON beside them, made by another tool.
+#[cfg(feature = "evtx")]
+#[test]
+fn event_log_files_are_their_json() {
+    let Some(folder) = shared("data/logs/evtx") else {
+        eprintln!("skipped: the event log files are not on this machine");
+        return;
+    };
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|end| end != "evtx") {
+            continue;
+        }
+        seen += 1;
+        let events = |path: &Path| -> Vec<_> {
+            let mut file = read_file(path, Some("evtx")).expect("opens");
+            let events: Vec<_> = file.by_ref().collect();
+            assert_eq!(file.tally().bad(), 0, "{}: {:?}", path.display(), file.tally());
+            events
+        };
+        assert_eq!(events(&path), events(&path.with_extension("jsonl")), "{}", path.display());
+        // Damage anywhere costs what it hits.
+        let mut bytes = std::fs::read(&path).expect("reads");
+        let copy = std::env::temp_dir().join(format!("egret-evtx-{}", std::process::id()));
+        for at in (0..bytes.len().min(70_000)).step_by(3_001) {
+            bytes[at] ^= 0xff;
+            std::fs::write(&copy, &bytes[..bytes.len() - at / 7]).expect("writes");
+            if let Ok(file) = read_file(&copy, None) {
+                let _ = file.count();
+            }
+        }
+        let _ = std::fs::remove_file(&copy);
+    }
+    assert!(seen >= 4, "{seen}");
+}
+
 #[test]
 fn audit_logs_of_web_services_are_refused_by_name() {
     let Some(folder) = shared("endpoint-samples") else {

@@ -470,6 +470,27 @@ fn data_on_the_syn_counts_and_ends_are_seen() {
 }
 
 #[test]
+fn a_closed_connection_ends_after_a_minute_and_an_open_one_after_five() {
+    for (flags, lasts) in [(FIN | ACK, 60), (RST, 60), (ACK, 300)] {
+        let mut play = Play::new([7, 8], 1);
+        play.shake_hands();
+        play.data(0, 0, 100);
+        play.data(1, 0, 100);
+        for from in [0, 1] {
+            let seq = play.sides[from].seq(100);
+            play.empty(from, flags, seq);
+        }
+        let mut secs = 0;
+        while summaries(&play.told).is_empty() && secs < 400 {
+            play.wait(1_000);
+            secs += 1;
+        }
+        // The sweep comes by every 30 s.
+        assert!((lasts..lasts + 35).contains(&secs), "{flags}: {secs} s");
+    }
+}
+
+#[test]
 fn acknowledged_bytes_that_nobody_saw_are_told_mid_flow() {
     let mut play = Play::new([7, 8], 1);
     play.shake_hands();

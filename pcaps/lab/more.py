@@ -4,6 +4,7 @@ import base64
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 from . import names, servers
 from .cases import MB, case, chromium, hex_file, put
@@ -40,6 +41,20 @@ def chromium_quic(r):
         chromium(r, BOX, 5 * MB, f"--origin-to-force-quic-on={BOX}:443",
                  f"--ignore-certificate-errors-spki-list={key_hash(r)}")
     r.flow(BOX, HOME["c1"], 443, 5 * MB, 0, "chromium", proto="udp", sni=BOX)
+
+
+@case("quic-rebound", "aioquic puts 4 MB to upload.box.com over HTTP/3. After 2 MB its port changes, as when a translator of "
+      "addresses has forgotten it; the connection goes on under the same id, in a flow without a hello.",
+      "One alert: 10.20.0.11 sent about 4 MB to box over two flows of about 2 MB. The second one has the name of the "
+      "first (`quic-sni`) and the sign `inferred`.",
+      ("aioquic", "hypercorn"), (("box", HOME["c1"]),))
+def quic_rebound(r):
+    servers.start_quic(r.net, BOX)
+    script = Path(__file__).with_name("rebound.py")
+    with r.tap():
+        told = r.program("c1", sys.executable, script, BOX, r.file(4 * MB), r.work / "ca.crt", stdout=subprocess.PIPE)
+    for port, sni in zip(map(int, told.stdout.split()), (BOX, None)):
+        r.flow(BOX, HOME["c1"], 443, 2 * MB, 0, "aioquic", proto="udp", client_port=port, sni=sni)
 
 
 def key_hash(r):

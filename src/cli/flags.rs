@@ -142,7 +142,7 @@ Examples:
   egret logs -c egret.toml -o findings /opt/zeek/logs/2026-01-*/
   zstdcat eve.json.zst | egret logs -")]
 pub struct LogsFlags {
-    /// Logs of Zeek (conn, ssl, quic, http, dns, dhcp; TSV or JSON) or Suricata (EVE), plain, .gz or .zst; a directory; `-`
+    /// Logs of Zeek, Suricata (EVE), web proxies or firewalls, plain, .gz or .zst; a directory; `-`
     ///
     /// All are read together, in the order of time. What a file is shows in its first lines.
     #[arg(required = true, value_name = "FILE")]

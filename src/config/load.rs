@@ -82,6 +82,7 @@ impl Loader {
         for change in self.config.facts.changes.clone() {
             self.services(("", "change"), &change.services, catalogue, true);
         }
+        self.groups(catalogue);
         let facts = &self.config.facts;
         let (own, sanctioned) = (facts.own_tenants.clone(), facts.sanctioned_tenants.clone());
         let buckets = facts.own_buckets.clone();
@@ -184,6 +185,23 @@ impl Loader {
             let kind = if categories { "no service and no category" } else { "no service" };
             let what = format!("{}: '{}' is {kind}", key.1, shown(word));
             self.findings.faults.push(Fault { file, line, what, cure });
+        }
+    }
+
+    /// Faults for allow-list entries whose group nobody has named: they would never hold, and nobody would know why.
+    fn groups(&mut self, catalogue: &Catalogue) {
+        let known = &self.config.facts.host_groups;
+        for allow in catalogue.site().allow_list() {
+            for group in allow.groups.iter().filter(|group| !known.contains_key(*group)) {
+                let what =
+                    format!("the allow entry of {} is for '{}', no host group", allow.owner, shown(group));
+                let cure = match closest(group, known.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "name the group's hosts under [host_groups] in the configuration".to_owned(),
+                };
+                let (file, line) = (Arc::clone(&allow.place.0), Some(allow.place.1));
+                self.findings.faults.push(Fault { file, line, what, cure });
+            }
         }
     }
 

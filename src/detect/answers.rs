@@ -1,6 +1,6 @@
 //! The analyst's questions, answered for each incident: yes, no or unknown, with what speaks for it.
 
-use super::learn::evidence::Values;
+use super::learn::evidence::{Typical, Values};
 use super::roster::Roster;
 use super::{lanes, learn};
 use crate::config::Weekly;
@@ -13,9 +13,10 @@ use jiff::tz::TimeZone;
 pub(super) struct Asked<'a> {
     pub record: &'a IncidentRecord,
     pub roster: &'a Roster,
+    /// The evidence; `None`: the site has not been watched for long enough to say what is usual.
     pub values: Option<&'a Values>,
-    /// The sensor has seen enough to say what is usual.
-    pub learned: bool,
+    /// What is usual between the host and the destination.
+    pub typical: Option<Typical>,
     /// Keys of the configuration that were changed within a day.
     pub changed: Option<&'a str>,
 }
@@ -107,7 +108,7 @@ fn device(a: &Asked<'_>) -> Answer {
 }
 
 fn volume(a: &Asked<'_>) -> Answer {
-    let Some(values) = a.values.filter(|_| a.learned) else {
+    let Some(values) = a.values else {
         return unknown("the site has not been watched for long enough");
     };
     // That the host uses the service at all today is another question, answered below.
@@ -122,6 +123,15 @@ fn volume(a: &Asked<'_>) -> Answer {
     );
     (said.value, said.unit) = (Some(p), Some("-log10 p"));
     said.evidence = lanes::typical(values);
+    if let Some(t) = a.typical {
+        said.evidence.push(format!(
+            "usual on a day of use: median {}, spread a factor of {:.1} (MAD), from {} days of its own and {} of all hosts",
+            Bytes(10f64.powf(t.median.clamp(0.0, 18.0)) as u64),
+            10f64.powf(t.spread),
+            t.own_days,
+            t.all_days
+        ));
+    }
     said
 }
 
@@ -151,7 +161,7 @@ fn hours(a: &Asked<'_>) -> Answer {
 }
 
 fn new_service(a: &Asked<'_>) -> Answer {
-    let Some(values) = a.values.filter(|_| a.learned) else {
+    let Some(values) = a.values else {
         return unknown("the site has not been watched for long enough");
     };
     let days = value(values, "days_28");
@@ -200,7 +210,7 @@ fn change(a: &Asked<'_>) -> Answer {
         let text = format!("the configuration of this sensor was changed within a day: {keys}");
         return answer(AnswerState::Yes, text);
     }
-    let Some(values) = a.values.filter(|_| a.learned) else {
+    let Some(values) = a.values else {
         return unknown("no change is planned, and the site has not been watched for long enough");
     };
     let (fleet, age) = (value(values, "fleet"), value(values, "age"));

@@ -33,10 +33,11 @@ pub(super) struct Baselines {
     pub fetched: process::Fetched,
 }
 
-/// Connections of a day to look at, however little they moved.
-const MANY: u32 = 10;
 /// Smaller movements inside the network are no staging.
 const PULL_FROM: u64 = 16 << 10;
+
+/// Ports at which hypervisors hand out what they store.
+const WEB_PORTS: &[u16] = &[80, 443];
 
 /// The name that stands for a destination without one, where it gives itself out as the front of many.
 const FRONTS: &[&str] = &["cloudflare-ech.com"];
@@ -102,7 +103,7 @@ impl Detector {
     }
 
     /// The places of a flow's host and destination.
-    fn place(&mut self, flow: FlowId, secs: i64) -> Option<(u32, u32)> {
+    pub(super) fn place(&mut self, flow: FlowId, secs: i64) -> Option<(u32, u32)> {
         let open = self.flows.get(&flow)?;
         if open.place.is_some() {
             return open.place;
@@ -147,12 +148,25 @@ impl Detector {
         if moved.0 == 0 && moved.1 == 0 {
             return;
         }
+        let Some(place) = self.place(flow, now.secs()) else { return };
+        self.weigh(flow, place, moved, gap, now);
+    }
+
+    /// Books bytes between a host and a destination, and asks lanes and rules.
+    fn weigh(
+        &mut self,
+        flow: FlowId,
+        (host, target): (u32, u32),
+        moved: (u64, u64),
+        gap: u64,
+        now: Timestamp,
+    ) {
         let secs = now.secs();
-        let Some((host, target)) = self.place(flow, secs) else { return };
         self.watch.learned();
         let Some(open) = self.flows.get_mut(&flow) else { return };
         let opened = !std::mem::replace(&mut open.began, true);
-        let push = open.total.0 > open.total.1;
+        // Inside the network nothing is summed for the flow.
+        let push = if open.sides == Sides::Inside { moved.0 > moved.1 } else { open.total.0 > open.total.1 };
         let values = self.base.learner.observe(&Moved { host, target, secs, bytes: moved, push, opened });
         let key = (host, target);
         let window = self.config.time_window;
@@ -163,17 +177,26 @@ impl Detector {
             case.pair.add(&part, now, window);
         }
         let told = self.sent_by(flow, now);
+        let due = values.is_some();
         let values = match values {
             None if told => self.base.learner.look_again(host, target, secs),
             values => values,
         };
         if let Some(values) = values {
-            self.judge_case(flow, key, values, now);
+            self.judge_case(flow, key, &values, due, now);
         }
     }
 
-    /// Asks lanes and rules about a pair of host and destination; `flow` is the one that gives reason to.
-    pub(super) fn judge_case(&mut self, flow: FlowId, key: (u32, u32), values: Values, now: Timestamp) {
+    /// Asks lanes and rules about a pair of host and destination; `flow` is the one that gives reason to. `due`: its bytes
+    /// are the reason, and not what a log says.
+    pub(super) fn judge_case(
+        &mut self,
+        flow: FlowId,
+        key: (u32, u32),
+        values: &Values,
+        due: bool,
+        now: Timestamp,
+    ) {
         let learned = self.is_learned(now);
         let learner = &self.base.learner;
         let kind = learner.target_at(key.1).kind;
@@ -182,13 +205,13 @@ impl Detector {
         sight.from_hypervisor = self.base.fetched.recent(key.0, now.secs());
         sight.process = self.view(flow, now).map(Box::new);
         // The lanes were not made for less.
-        let material = sight.day.0 >= kind.floor() || sight.count >= MANY;
-        let verdict = (learned && material).then(|| lanes::judge(&values, circumstance));
+        let material = due || sight.day.0 >= kind.floor();
+        let verdict = (learned && material).then(|| lanes::judge(values, circumstance));
         let findings = rules::look(&sight, learned);
         if verdict.is_some() || !findings.is_empty() {
             let steps = sight.process.as_deref().map(process::View::steps).unwrap_or_default();
-            let found = cases::Found { values, circumstance, verdict, findings, steps };
-            self.found(key, flow, found, now);
+            let found = cases::Found { values: *values, circumstance, verdict, findings, steps };
+            self.found(key, flow, &found, now);
         }
     }
 
@@ -201,11 +224,32 @@ impl Detector {
                 let host = self.base.roster.place(ip, |part| learner.add_host(part, secs));
                 self.base.learner.pulled(host, secs, pulled);
                 let from = if ip == ends.originator { ends.responder } else { ends.originator };
-                if self.base.roster.is_hypervisor(from) && !self.base.learner.part(host).hypervisor {
+                if self.base.roster.part(from).hypervisor && !self.base.learner.part(host).hypervisor {
                     self.base.fetched.note(host, secs, pulled);
                 }
             }
         }
+        let given = bytes.down;
+        if given > 0
+            && WEB_PORTS.contains(&ends.responder_port)
+            && self.base.roster.part(ends.responder).hypervisor
+        {
+            self.given_away(delta.flow, (given, bytes.up), now);
+        }
+    }
+
+    /// A hypervisor's own web port hands out datastores: what is fetched there counts as sent out by the hypervisor,
+    /// even to somebody at home, whose own uploads are held against it from then on (`staged_upload`).
+    fn given_away(&mut self, flow: FlowId, moved: (u64, u64), now: Timestamp) {
+        let secs = now.secs();
+        let Some(open) = self.flows.get(&flow) else { return };
+        let (puller, ip) = (open.ends.originator, open.ends.responder);
+        let learner = &mut self.base.learner;
+        let host = self.base.roster.place(ip, |part| learner.add_host(part, secs));
+        let target = learner.target(host, &format!("~{puller}"), "~inside", Kind::Unknown, secs);
+        let Some(open) = self.flows.get_mut(&flow) else { return };
+        open.place = Some((host, target));
+        self.weigh(flow, (host, target), moved, 0, now);
     }
 }
 

@@ -1,25 +1,28 @@
 //! Incidents of the lanes: one per host and destination, kept open for a day after the last byte.
 
-use super::Detector;
 use super::attribution::Matter;
+use super::groups::{chance, score_of};
+use super::home::Sides;
 use super::lanes::{self, Circumstance, Lane, Verdict};
 use super::learn::evidence::Values;
 use super::learn::kind::Kind;
 use super::pair::Pair;
 use super::process::Step;
 use super::rules::{Analytic, Finding};
+use super::{Detector, OpenFlow};
 use crate::incident::{self, Due, Incident};
 use crate::observe::FlowId;
-use crate::output::{Answers, Escalation, Evidence, IncidentRecord, Phase, Record, Severity};
+use crate::output::{Answers, Escalation, Evidence, Host, Identity, IncidentRecord, Phase, Record, Severity};
 use crate::units::{Bytes, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Name of the analytic in records.
 const NAME: &str = "baseline";
 /// An incident of a lane goes on for so long after the last byte: no second alert on the same within a day.
 const IDLE: Span = Span::from_secs(86_400);
 /// A rise of the score that is worth a record.
-const RISE: f64 = 0.05;
+const RISE: f64 = 0.1;
 /// Kinds of evidence named in a record.
 const NAMED: usize = 12;
 
@@ -63,12 +66,8 @@ impl Found {
     fn score(&self) -> f64 {
         let lane = self.verdict.map(|v| v.score);
         let rule = self.findings.first().map(|f| f.1.score);
-        let chance = |s: f64| 1.0 / (1.0 + 10f64.powf(-s));
         match (lane, rule) {
-            (Some(lane), Some(rule)) => {
-                let neither = (1.0 - chance(lane)) * (1.0 - chance(rule));
-                ((1.0 - neither) / neither.max(1e-12)).log10()
-            }
+            (Some(lane), Some(rule)) => score_of((1.0 - chance(lane)) * (1.0 - chance(rule))),
             (one, other) => one.or(other).unwrap_or(f64::MIN),
         }
     }
@@ -84,6 +83,11 @@ impl Case {
     /// Nothing yet.
     pub(super) fn new(now: Timestamp, window: Span) -> Self {
         Self { pair: Pair::new(now, window), best: None }
+    }
+
+    /// The strongest score of its incident so far.
+    pub(super) fn score(&self) -> f64 {
+        self.best.as_ref().map_or(f64::MIN, |b| b.score)
     }
 }
 
@@ -111,10 +115,10 @@ const fn title(lane: Lane) -> &'static str {
 
 impl Detector {
     /// Severity: medium is what the budget allows, high a tenth of it; a rule has its own as the least.
-    fn severity_of(&self, found: &Found) -> Option<Severity> {
+    fn severity_of(&self, score: f64, found: &Found) -> Option<Severity> {
         let budget = &self.config.alert_budget;
         let at = |per_day: f64| -per_day.max(1e-6).log10();
-        let by_score = match found.score() {
+        let by_score = match score {
             s if s >= at(budget.alerts) + 1.0 => Some(Severity::High),
             s if s >= at(budget.alerts) => Some(Severity::Medium),
             s if s >= at(budget.low.max(budget.alerts)) => Some(Severity::Low),
@@ -123,41 +127,83 @@ impl Detector {
         by_score.max(found.findings.iter().map(|f| f.1.severity).max())
     }
 
-    /// Lanes or rules have judged.
-    pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: Found, now: Timestamp) {
-        let Some(severity) = self.severity_of(&found) else { return };
-        let Some(open) = self.flow_of(flow).cloned() else { return };
-        // What the site allows stays in the log, within its budget; beyond it nothing is calmed. Rules stand above.
-        let allowed = open.inferred_known.as_ref().is_some_and(|known| {
-            let host = open.best_identity().host.map(|h| h.ip);
-            let out = self.base.learner.day_out(key.0, key.1);
-            let program = self.base.cases.get(&key).and_then(|c| c.pair.sole_program());
-            host.and_then(|host| self.allowed(known, host, program, now)).is_some_and(|budget| out <= budget)
-        });
-        let severity = if allowed && found.findings.is_empty() { Severity::Low } else { severity };
+    /// The site has allowed it, within a budget (a hypervisor is never allowed), or an analyst has silenced it.
+    fn is_calmed(&self, key: (u32, u32), open: &OpenFlow, found: &Found, now: Timestamp) -> bool {
         let out = self.base.learner.day_out(key.0, key.1);
-        let silent = self.silenced(&open.best_identity(), out, now, false).is_some();
-        let severity = if silent { Severity::Low } else { severity };
+        let allowed = || {
+            let known = open.inferred_known.as_ref()?;
+            let host = open.best_identity().host?.ip;
+            let program = self.base.cases.get(&key).and_then(|c| c.pair.sole_program());
+            self.allowed(known, host, program, now).map(|budget| out <= budget)
+        };
+        (found.findings.iter().all(|f| f.0.attack.is_none()) && allowed() == Some(true))
+            || self.silenced(&open.best_identity(), out, now, false).is_some()
+    }
+
+    /// Names for an incident. A machine of the asset list goes by its first address there, over whichever of them it
+    /// sent; of a pull inside the network it is the machine that gives.
+    fn of_machine(&self, open: &OpenFlow) -> Identity {
+        let mut identity = open.best_identity();
+        if open.sides == Sides::Inside {
+            identity.host = Some(Arc::new(Host { ip: open.ends.responder, mac: None, name: None }));
+            identity.name = Some(open.ends.originator.to_string().into());
+        }
+        let main = identity.host.as_ref().and_then(|h| Some((h, self.base.roster.asset(h.ip)?.address?)));
+        if let Some((host, ip)) = main.filter(|(host, ip)| host.ip != *ip) {
+            identity.host = Some(Arc::new(Host { ip, ..(**host).clone() }));
+        }
+        identity
+    }
+
+    /// Lanes or rules have judged.
+    pub(super) fn found(&mut self, key: (u32, u32), flow: FlowId, found: &Found, now: Timestamp) {
+        if self.severity_of(found.score(), found).is_none() {
+            return;
+        }
+        let Some(open) = self.flow_of(flow) else { return };
+        let calm = self.is_calmed(key, open, found, now);
+        let mut group = self.group(key, Some(open), now);
+        let identity = self.of_machine(open);
+        let (ends, path) = (open.ends, open.path);
+        if self.base.cases.get(&key).is_none_or(|c| c.pair.incident.is_none())
+            && group.incident.is_none()
+            && let Some(taken) = self.take_over(flow)
+        {
+            group.incident = Some((taken.id, taken.opened));
+            (group.severity, group.seq) = (Some(taken.severity), taken.seq);
+        }
         let Some(case) = self.base.cases.get_mut(&key) else { return };
-        let score = found.score();
+        let own = found.score();
+        let score = group.joined(own.max(case.score()));
         let up = case.pair.window.out();
-        let due = if let (Some(incident), Some(best)) = (&case.pair.incident, case.best.as_mut()) {
-            if score > best.score {
-                (best.found, best.score) = (found, score);
+        let was_open = case.pair.incident.is_some();
+        if let (Some(_), Some(best)) = (&case.pair.incident, case.best.as_mut()) {
+            if own > best.score {
+                (best.found, best.score) = (found.clone(), own);
             }
-            let risen = best.score >= best.written + RISE;
-            let progress = risen.then_some(Due { phase: Phase::Update, alert: false });
-            incident.due(severity, now).or(progress)
         } else {
             let facts = [self.seed, flow.0, u64::from(key.0), u64::from(key.1), now.nanos() as u64];
-            let id = incident::id(&self.sensor, now, &facts);
-            let identity = open.best_identity();
-            case.pair.incident =
-                Some(Box::new(Incident::open(id, now, severity, up, flow, open.ends, open.path, identity)));
-            case.best = Some(Best { found, score, written: f64::MIN });
+            let (id, opened) =
+                group.incident.clone().unwrap_or_else(|| (incident::id(&self.sensor, now, &facts), now));
+            let mut incident = Incident::open(id, now, Severity::Low, up, flow, ends, path, identity);
+            (incident.opened, incident.seq) = (opened, group.seq);
+            case.pair.incident = Some(Box::new(incident));
+            case.best = Some(Best { found: found.clone(), score: own, written: f64::MIN });
             self.base.open.push(key);
-            self.counters.incidents += 1;
-            Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
+            self.counters.incidents += u64::from(group.incident.is_none());
+        }
+        let severity =
+            if calm { Severity::Low } else { self.severity_of(score, found).unwrap_or(Severity::Low) };
+        let Some(case) = self.base.cases.get_mut(&key) else { return };
+        let (Some(incident), Some(best)) = (case.pair.incident.as_mut(), case.best.as_ref()) else { return };
+        incident.severity = incident.severity.max(group.severity.unwrap_or(Severity::Low));
+        let due = if was_open {
+            let risen = (score >= best.written + RISE).then_some(Due { phase: Phase::Update, alert: false });
+            incident.due(severity, now).or(risen)
+        } else if let Some(known) = group.severity {
+            Some(Due { phase: Phase::Update, alert: severity > known })
+        } else {
+            Some(Due { phase: Phase::Open, alert: true })
         };
         if let Some(due) = due {
             self.write_case(key, severity, due, now);
@@ -166,35 +212,36 @@ impl Detector {
 
     pub(super) fn write_case(&mut self, key: (u32, u32), severity: Severity, due: Due, now: Timestamp) {
         self.attribute_incident(Matter::Case(key), now);
+        let group = self.group(key, None, now);
         let Some(case) = self.base.cases.get_mut(&key) else { return };
         let (Some(incident), Some(best)) = (case.pair.incident.as_mut(), case.best.as_mut()) else { return };
+        incident.seq = incident.seq.max(group.seq);
         let seq = incident.write(severity, now);
-        best.written = best.score;
-        let incident = incident.clone();
-        let mut record = case_record(&case.pair, &incident, best, due, seq, now);
+        best.written = group.joined(best.score);
+        let (incident, best) = (incident.clone(), best.clone());
+        let mut record = case_record(&case.pair, &incident, &best, due, seq, now);
         let (values, learned) = (best.found.values, best.found.verdict.is_some());
+        record.up_bytes_24h = self.base.learner.day_out(key.0, key.1);
+        self.add_others(&mut record, key, &group);
         record.evidence.extend(self.silenced(&record.identity, record.up_bytes_24h, now, true));
-        self.answer(&mut record, Some(&values), learned);
+        self.answer(&mut record, learned.then_some((key, &values)));
         self.totals.note_incident(&record);
-        self.counters.alerts += u64::from(due.alert);
+        self.counters.alerts += u64::from(due.alert && record.severity > Severity::Low);
         self.records.push(Record::Incident(Box::new(record)));
     }
 
     /// Closes incidents of hosts that have been quiet; `all`: whatever is open.
     pub(super) fn close_cases(&mut self, now: Timestamp, all: bool) {
-        let base = &self.base;
-        let over = |key: &(u32, u32)| {
-            let incident = base.cases.get(key).and_then(|c| c.pair.incident.as_ref());
-            incident.is_none_or(|i| all || i.is_over(now, IDLE))
-        };
-        let keys: Vec<_> = self.base.open.iter().copied().filter(over).collect();
-        for key in keys {
-            self.base.open.retain(|k| *k != key);
-            let severity = Severity::Low;
-            self.write_case(key, severity, Due { phase: Phase::Final, alert: false }, now);
-            let flow = self.base.cases.remove(&key).and_then(|c| Some(c.pair.incident?.flow));
-            if let Some(flow) = flow {
-                self.forget_matter(flow, Matter::Case(key));
+        for keys in self.incidents_over(|i| all || i.is_over(now, IDLE)) {
+            if let Some(first) = keys.first() {
+                self.write_case(*first, Severity::Low, Due { phase: Phase::Final, alert: false }, now);
+            }
+            self.base.open.retain(|k| !keys.contains(k));
+            for key in keys {
+                let flow = self.base.cases.remove(&key).and_then(|c| Some(c.pair.incident?.flow));
+                if let Some(flow) = flow {
+                    self.forget_matter(flow, Matter::Case(key));
+                }
             }
         }
         if self.base.cases.len() > self.config.max_pairs {
@@ -251,7 +298,7 @@ fn case_record(
         signature_id: leader.map_or(signature_id(lane), |l| l.0.signature_id),
         signature: format!("EGRET {} ({service}){critical}", leader.map_or(title(lane), |l| l.0.title)),
         lane: leader.map_or(lane.as_str(), |l| l.0.lane),
-        score: best.score,
+        score: best.written,
         severity: incident.severity,
         flow: incident.flow,
         ends: incident.ends,

@@ -21,15 +21,23 @@ const GRACE: Span = Span::from_secs(3_600);
 /// Longest time to live that is believed.
 const MAX_TTL_SECS: u32 = 86_400;
 
-/// Domains whose names stand behind aliases of others: load balancers and content networks.
+/// Domains whose names stand behind aliases of others: load balancers and content networks whose documentation tells
+/// customers to point a CNAME at a name there. Domains that programs also ask for directly (`cloudfront.net`,
+/// `azureedge.net`, `akamaihd.net`) are left out.
 const ALIASES: &[&str] = &[
     "akadns.net",
     "akamai.net",
     "akamaiedge.net",
+    "awsglobalaccelerator.com",
+    "cdn.cloudflare.net",
     "cloudapp.net",
+    "edgecastcdn.net",
     "edgekey.net",
     "edgesuite.net",
+    "elb.amazonaws.com",
     "fastly.net",
+    "footprint.net",
+    "incapdns.net",
     "llnwd.net",
     "trafficmanager.net",
 ];

@@ -18,6 +18,9 @@ const CHECK_EVERY: Span = Span::from_secs(60);
 impl Detector {
     /// A pair has grown by bytes of `flow`.
     pub(super) fn judge(&mut self, key: PairKey, flow: FlowId, now: Timestamp) {
+        if self.case_speaks(key, flow, now) {
+            return;
+        }
         let Some(open) = self.flows.get(&flow) else { return };
         let Some(known) = open.known.clone() else { return };
         let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) else {
@@ -53,11 +56,29 @@ impl Detector {
             pair.known = Some(Arc::clone(&known));
             self.open.push(key);
             self.counters.incidents += 1;
-            Some(Due { phase: Phase::Open, alert: severity > Severity::Low })
+            Some(Due { phase: Phase::Open, alert: true })
         };
         if let Some(due) = due {
             self.write_incident(key, &known, threshold, severity, due, now);
         }
+    }
+
+    /// A rule has an incident of this upload already, or of others of the host and destination: volume has no word of
+    /// its own beside it.
+    fn case_speaks(&mut self, key: PairKey, flow: FlowId, now: Timestamp) -> bool {
+        if self.pairs.get(&key).is_some_and(|p| p.incident.is_some()) {
+            return false;
+        }
+        let place = self.place(flow, now.secs());
+        place.and_then(|p| self.base.cases.get(&p)).is_some_and(|c| c.pair.incident.is_some())
+    }
+
+    /// A rule speaks of an upload that volume has an incident of: that incident is the rule's from now on.
+    pub(super) fn take_over(&mut self, flow: FlowId) -> Option<Box<Incident>> {
+        let key = self.flows.get(&flow)?.pair?;
+        let incident = self.pairs.get_mut(&key)?.incident.take()?;
+        self.open.retain(|k| *k != key);
+        Some(incident)
     }
 
     /// Closes incidents whose hosts have been quiet.
@@ -147,14 +168,14 @@ impl Detector {
         let incident = incident.clone();
         let mut record = self.record(key, known, threshold, due, seq, &incident, now);
         record.evidence.extend(self.silenced(&record.identity, record.up_bytes_24h, now, true));
-        self.answer(&mut record, None, false);
+        self.answer(&mut record, None);
         self.totals.note_incident(&record);
-        self.counters.alerts += u64::from(due.alert);
+        self.counters.alerts += u64::from(due.alert && record.severity > Severity::Low);
         self.records.push(Record::Incident(Box::new(record)));
     }
 
     /// Answers the analyst's questions.
-    pub(super) fn answer(&self, record: &mut IncidentRecord, values: Option<&Values>, learned: bool) {
+    pub(super) fn answer(&self, record: &mut IncidentRecord, learned: Option<((u32, u32), &Values)>) {
         if let Some(host) = record.identity.host.as_ref() {
             let said = record.identity.attribution.as_ref().and_then(|a| a.host_name.as_deref());
             record.context = self.context.about(host.ip, said.or(host.name.as_deref()), record.at);
@@ -165,8 +186,8 @@ impl Detector {
         let asked = answers::Asked {
             record,
             roster: &self.base.roster,
-            values,
-            learned,
+            values: learned.map(|(_, values)| values),
+            typical: learned.and_then(|(key, _)| self.base.learner.typical(key.0, key.1)),
             changed: self.changed_lately(record.at),
         };
         let said = answers::answers(&asked);

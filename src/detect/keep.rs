@@ -183,6 +183,7 @@ impl Detector {
     pub fn restore(&mut self, store: &Store) -> Result<(), Damage> {
         let Some(rest) = store.part::<Rest>("detector")? else { return Ok(()) };
         self.base.learner = Learner::restore(store)?;
+        self.base.learner.levels = super::rules::levels(&self.config);
         let hosts = self.base.learner.hosts();
         self.base.roster.restore(store, hosts)?;
         self.base.learner.reassign(|place| self.base.roster.part_at(place));

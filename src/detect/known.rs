@@ -87,15 +87,15 @@ impl Detector {
         let mut habits: Vec<Habit> = learner
             .entries_of(place)
             .map(|(target, entry)| {
-                let stats = entry.days.stats(0, entry.day + 1);
-                let max = bytes(stats.max).max(entry.today);
+                let stats = entry.days.stats(0, entry.day() + 1);
+                let max = bytes(stats.max).max(entry.today());
                 Habit {
                     destination: target.key.to_string(),
                     kind: target.kind.words(),
-                    first_day: date(entry.first_day),
-                    last_day: date(entry.day),
-                    days: stats.n + usize::from(entry.today > 0),
-                    median: if stats.n == 0 { entry.today } else { bytes(stats.median) },
+                    first_day: date(entry.first_day()),
+                    last_day: date(entry.day()),
+                    days: stats.n + usize::from(entry.today() > 0),
+                    median: if stats.n == 0 { entry.today() } else { bytes(stats.median) },
                     max,
                 }
             })

@@ -12,6 +12,7 @@ mod baseline;
 pub mod blind;
 mod cases;
 pub mod dns;
+mod groups;
 pub mod home;
 pub mod hosts;
 pub mod identity;
@@ -20,6 +21,8 @@ mod keep;
 pub mod known;
 pub mod lanes;
 pub mod learn;
+#[cfg(test)]
+mod midflow;
 mod naming;
 pub mod pair;
 mod policy;
@@ -120,6 +123,8 @@ pub struct Detector {
     attributing: Option<Box<attribution::Attributing>>,
     kept: keep::Memo,
     watch: blind::Watch,
+    /// Only what is found is recorded.
+    terse: bool,
 }
 
 impl Detector {
@@ -131,6 +136,8 @@ impl Detector {
         home_net: Option<Nets>,
         catalogue: Arc<Catalogue>,
     ) -> Self {
+        let mut base = baseline::Baselines::default();
+        base.learner.levels = rules::levels(&config);
         Self {
             config,
             sensor: sensor.to_owned(),
@@ -146,12 +153,18 @@ impl Detector {
             totals: Totals::default(),
             counters: DetectCounters::default(),
             records: Vec::new(),
-            base: baseline::Baselines::default(),
+            base,
             context: crate::endpoint::Context::default(),
             attributing: None,
             kept: keep::Memo::default(),
             watch: blind::Watch::default(),
+            terse: false,
         }
+    }
+
+    /// Records only what is found: flows and answers stand in the input already.
+    pub fn only_findings(&mut self) {
+        self.terse = true;
     }
 
     /// What the site says of its hosts.
@@ -183,7 +196,9 @@ impl Detector {
             Telling::Dns(answer) => {
                 self.watch.answer();
                 self.resolved.learn(&answer, now);
-                self.records.push(Record::Dns(answer));
+                if !self.terse {
+                    self.records.push(Record::Dns(answer));
+                }
             }
             Telling::Summary(summary) => self.summary(summary, now),
             Telling::Lease(lease) => {
@@ -417,7 +432,9 @@ impl Detector {
             self.watch.flow(&summary, open.sides);
             self.totals.add(&summary, &identity, open.sides);
         }
-        self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+        if !self.terse {
+            self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+        }
     }
 
     fn home_host(&self, ends: &Ends) -> Option<IpAddr> {
@@ -486,6 +503,12 @@ impl OpenFlow {
             0
         };
         self.counted = self.counted.max(counts);
+    }
+
+    /// The address at home.
+    fn home_side(&self) -> Option<IpAddr> {
+        let Sides::Out(direction) = self.sides else { return None };
+        Some(self.ends.from(direction).0)
     }
 
     fn pair_key(&self) -> Option<PairKey> {

@@ -7,37 +7,55 @@ use super::upload_volume;
 use crate::output::{Evidence, Severity};
 use crate::signatures::{Allow, Standing, Who};
 use crate::units::{Bytes, Timestamp};
+use std::net::IpAddr;
 
 impl Detector {
-    /// Who sends: host, and program where one alone sent it all and that is certain.
-    fn sender(&self, key: PairKey) -> Who<'_> {
-        let process = self.pairs.get(&key).and_then(super::pair::Pair::sole_program);
-        Who { address: Some(key.host), name: None, groups: &[], process }
+    /// Asks the site's word on a host, known by its address, its name and the groups it belongs to, and on the program
+    /// where one alone sent it all and that is certain.
+    fn of_host<T>(&self, host: IpAddr, process: Option<&str>, ask: impl FnOnce(&Who<'_>) -> T) -> T {
+        let roster = &self.base.roster;
+        let leased = self.memory.hosts.machine(host, self.checked).and_then(|(_, name)| name);
+        let name = roster.asset(host).map(|a| &*a.name).or(leased);
+        let groups = roster.facts().host_groups.iter();
+        let groups: Vec<&str> =
+            groups.filter(|(_, hosts)| hosts.contains(host, name)).map(|(group, _)| group.as_str()).collect();
+        ask(&Who { address: Some(host), name, groups: &groups, process })
+    }
+
+    fn program(&self, key: PairKey) -> Option<&str> {
+        self.pairs.get(&key).and_then(super::pair::Pair::sole_program)
     }
 
     /// The allow-list entry that covers this host, program and service now.
     fn allowance(&self, known: &Known, key: PairKey, now: Timestamp) -> Option<&Allow> {
-        let who = self.sender(key);
-        self.namer.catalogue().site().allowance(known.service, &who, now)
+        let site = self.namer.catalogue().site();
+        // Most services have no entry: names and groups are looked for only where they may matter.
+        if site.allow_list().iter().all(|allow| allow.service != known.service) {
+            return None;
+        }
+        self.of_host(key.host, self.program(key), |who| site.allowance(known.service, who, now))
     }
 
     /// What the site said of this tenant, where that has a cap.
     fn standing(&self, known: &Known, key: PairKey) -> Option<&Standing> {
-        let who = self.sender(key);
-        self.namer.catalogue().site().standing(known.service, known.class.tenant.as_deref(), &who)
+        let site = self.namer.catalogue().site();
+        let tenant = known.class.tenant.as_deref();
+        self.of_host(key.host, self.program(key), |who| site.standing(known.service, tenant, who))
     }
 
     /// The same for a host whose destination was found by other means.
     pub(super) fn allowed(
         &self,
         known: &Known,
-        host: std::net::IpAddr,
+        host: IpAddr,
         process: Option<&str>,
         now: Timestamp,
     ) -> Option<u64> {
-        let who = Who { address: Some(host), name: None, groups: &[], process };
-        let allow = self.namer.catalogue().site().allowance(known.service, &who, now)?;
-        Some(allow.budget.bytes.0)
+        let site = self.namer.catalogue().site();
+        if site.allow_list().iter().all(|allow| allow.service != known.service) {
+            return None;
+        }
+        self.of_host(host, process, |who| site.allowance(known.service, who, now)).map(|a| a.budget.bytes.0)
     }
 
     /// The budget of the allow-list entry in force. Within it an incident stays in the log, as low: what is allowed is

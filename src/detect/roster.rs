@@ -19,6 +19,8 @@ const MAX_ASSETS: usize = 1 << 20;
 pub struct Asset {
     /// Its name.
     pub name: Box<str>,
+    /// The first of its addresses.
+    pub address: Option<IpAddr>,
     /// Who answers for it.
     pub owner: Option<Box<str>>,
     /// What it is for.
@@ -59,16 +61,21 @@ impl Assets {
         for (number, line) in lines.filter(|(_, l)| !l.trim().is_empty()).take(MAX_ASSETS) {
             let cells: Vec<&str> = line.split(',').map(|c| c.trim().trim_matches('"')).collect();
             let cell = |at: Option<usize>| at.and_then(|i| cells.get(i)).copied().filter(|c| !c.is_empty());
+            let listed = cell(addresses).unwrap_or_default().split([' ', ';']).filter(|a| !a.is_empty());
+            let listed: Vec<IpAddr> = listed
+                .map(|a| {
+                    a.parse()
+                        .map_err(|_| format!("line {}: '{}' is no address", number + 1, a.escape_debug()))
+                })
+                .collect::<Result<_, _>>()?;
             let asset = Arc::new(Asset {
+                address: listed.first().copied(),
                 name: cell(name).or_else(|| cell(addresses)).unwrap_or_default().into(),
                 owner: cell(owner).map(Into::into),
                 role: cell(role).map(Into::into),
                 managed: cell(managed).map(|m| matches!(m, "yes" | "true" | "1")),
             });
-            for address in cell(addresses).unwrap_or_default().split([' ', ';']).filter(|a| !a.is_empty()) {
-                let ip: IpAddr = address.parse().map_err(|_| {
-                    format!("line {}: '{}' is no address", number + 1, address.escape_debug())
-                })?;
+            for ip in listed {
                 assets.by_address.insert(ip, Arc::clone(&asset));
             }
             if let Some(mac) = cell(mac).and_then(parse_mac) {
@@ -234,11 +241,6 @@ impl Roster {
 
     /// The place of the host with this address; `add` makes one for a new host. An address is held to be its machine
     /// by the asset list first, by its lease else: an address that is given to another machine is another host.
-    pub fn is_hypervisor(&self, ip: IpAddr) -> bool {
-        self.part(ip).hypervisor
-    }
-
-    /// The place of the host at an address.
     pub fn place(&mut self, ip: IpAddr, add: impl FnOnce(Part) -> u32) -> u32 {
         if let Some(place) = self.by_address.get(&ip) {
             return *place;

@@ -29,6 +29,12 @@ pub struct Sight<'s> {
     pub own_count: u32,
     /// Days before today on which the host used the destination.
     pub days_used: u32,
+    /// Days of the seven before today on which it took 3 MB or more.
+    pub week: u32,
+    /// Bytes of the largest day before.
+    pub largest: u64,
+    /// Days on which the host sent anything.
+    pub host_days: u32,
     /// The sensor knows the host long enough to say "never before".
     pub settled: bool,
     /// Hosts that ever used the destination, and those that began within two days.
@@ -39,8 +45,8 @@ pub struct Sight<'s> {
     pub others: u32,
     /// Bytes that the host fetched from inside the network in the day before.
     pub pulled: u64,
-    /// Intervals between its connections: how many, mean in seconds, spread over mean.
-    pub rhythm: (u32, f64, f64),
+    /// Intervals between its connections that were alike: how many in a row, and their mean in seconds.
+    pub rhythm: (u32, f64),
     /// How the days before grew, in units of so many bytes.
     pub growth: Growth,
     /// See there.
@@ -100,6 +106,8 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("periodic_upload", "small", None, 15_672_006, "uploads in a steady rhythm", periodic),
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
+    rule("risky_first_use", "bulk", None, 15_672_012, "first upload to a high-risk service", risky_first_use),
+    rule("new_habit", "slow", None, 15_672_011, "daily upload to a service new to the host", new_habit),
     rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
 ];
@@ -115,6 +123,8 @@ pub(super) const fn rule(
     Analytic { name, lane, attack, signature_id, title, look }
 }
 
+/// A first upload to a high-risk service that is more than a try.
+const RISKY_LEVEL: u64 = 50_000_000;
 /// A server that sends so much somewhere new does not do what it is there for.
 const SERVER_LEVEL: u64 = 100_000_000;
 /// So much above the first level, in all.
@@ -122,7 +132,13 @@ const TRAINED_LEVEL: f64 = 500_000_000.0;
 /// Posts of a day that are no snippets any more.
 const POSTS: u32 = 6;
 /// And so many bytes.
-const POSTS_LEVEL: u64 = 4_000;
+const POSTS_LEVEL: u64 = 1_000;
+/// Days of a week that make a habit.
+const HABIT_DAYS: u32 = 6;
+/// Less than this on a day is no collection.
+const HABIT_LEVEL: u64 = 20_000_000;
+/// More than this speaks for itself.
+const HABIT_MOST: u64 = 300_000_000;
 /// A part of a split collection.
 const SPREAD_LEVEL: u64 = 10_000_000;
 /// Staged uploads below this are not told from daily work.
@@ -173,6 +189,17 @@ fn high_risk(s: &Sight<'_>) -> Option<Finding> {
     found(1.0, Severity::High, level, text)
 }
 
+/// Few hosts ever begin with a service where anybody may upload, and those that do send little.
+fn risky_first_use(s: &Sight<'_>) -> Option<Finding> {
+    let new = s.settled && s.days_used == 0;
+    if s.kind != Kind::Anonymous || !new || s.part.gateway || s.day.0 < RISKY_LEVEL {
+        return None;
+    }
+    let text =
+        format!("{} to a service where anybody may upload, and which the host never used", Bytes(s.day.0));
+    found(1.0, Severity::Medium, RISKY_LEVEL, text)
+}
+
 /// Servers have few destinations, and those from the first day.
 fn server(s: &Sight<'_>) -> Option<Finding> {
     let new = s.settled && s.days_used == 0;
@@ -221,9 +248,9 @@ fn staged(s: &Sight<'_>) -> Option<Finding> {
 
 /// A clock sends, not a person.
 fn periodic(s: &Sight<'_>) -> Option<Finding> {
-    let (n, mean, spread) = s.rhythm;
+    let (n, mean) = s.rhythm;
     let wanted = matches!(s.kind, Kind::Text | Kind::Hook | Kind::Anonymous | Kind::Nameless);
-    if !wanted || n < 12 || mean < 20.0 || spread > 0.15 || s.days_used > 2 || !s.settled {
+    if !wanted || n < 12 || mean < 20.0 || s.days_used > 2 || !s.settled {
         return None;
     }
     let text = format!("{n} uploads, one every {mean:.0} s, to a destination new to the host");
@@ -272,6 +299,26 @@ fn trained_up(s: &Sight<'_>) -> Option<Finding> {
     found(0.3, Severity::Medium, TRAINED_LEVEL as u64, text)
 }
 
+/// A service that the host did not use takes some every day: each day is unremarkable, the week is not.
+fn new_habit(s: &Sight<'_>) -> Option<Finding> {
+    let wanted = is_storage(s.kind) || matches!(s.kind, Kind::Object | Kind::Unknown | Kind::Nameless);
+    let daily = s.week >= HABIT_DAYS && s.days_used <= HABIT_DAYS + 3;
+    let sized = (HABIT_LEVEL..=HABIT_MOST).contains(&s.day.0) && s.largest <= HABIT_MOST;
+    if !wanted || s.part.gateway || !daily || !sized || s.host_days < 2 * s.days_used {
+        return None;
+    }
+    found(
+        0.4,
+        Severity::Medium,
+        HABIT_LEVEL,
+        format!(
+            "uploads on {} of the last 8 days, {} today, to a service that the host did not use before",
+            s.week + 1,
+            Bytes(s.day.0)
+        ),
+    )
+}
+
 /// Low by design: it sees what the catalogue does not, and what the destination explains.
 fn host_total(s: &Sight<'_>) -> Option<Finding> {
     let (today, before) = s.host_total;
@@ -284,7 +331,7 @@ fn host_total(s: &Sight<'_>) -> Option<Finding> {
         return None;
     }
     found(
-        -0.6,
+        -1.2,
         Severity::Low,
         0,
         format!("{} out in 24 h, at most {} on earlier days", Bytes(today), Bytes(before)),
@@ -296,6 +343,12 @@ pub fn all() -> impl Iterator<Item = &'static Analytic> {
     ANALYTICS.iter().chain(super::process::ANALYTICS)
 }
 
+/// Levels of bytes at which a rule may begin to speak: a look is worth it right there.
+pub fn levels(config: &DetectConfig) -> Vec<u64> {
+    let ceiling = config.exfil_volume_threshold.ceiling.0;
+    vec![config.datastore_transfer_threshold.0, RISKY_LEVEL, SERVER_LEVEL, ceiling]
+}
+
 /// What the rules found, the strongest first. `settled`: the site has been learned; before, only rules that need no past
 /// look.
 pub fn look(s: &Sight<'_>, learned: bool) -> Vec<(&'static Analytic, Finding)> {
@@ -304,3 +357,6 @@ pub fn look(s: &Sight<'_>, learned: bool) -> Vec<(&'static Analytic, Finding)> {
     list.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then(a.0.signature_id.cmp(&b.0.signature_id)));
     list
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,7 +177,7 @@ impl Detector {
     pub(super) fn look_again(&mut self, flow: FlowId, now: Timestamp) {
         let Some(key) = self.flow_of(flow).and_then(|open| open.place) else { return };
         if let Some(values) = self.base.learner.look_again(key.0, key.1, now.secs()) {
-            self.judge_case(flow, key, values, now);
+            self.judge_case(flow, key, &values, false, now);
         }
     }
 }

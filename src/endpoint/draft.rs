@@ -250,7 +250,8 @@ impl Draft<'_> {
         let path = self.path.as_deref().filter(|path| is_image(path));
         let named = self.name.as_deref().filter(|name| is_image(name));
         let name = desk.pool.base_name(path.or(named).unwrap_or(""));
-        if name.is_empty() && self.pid.is_none() && self.entity.is_none() {
+        // 0 is what products write where they do not know the process.
+        if name.is_empty() && self.pid.is_none_or(|pid| pid == 0) && self.entity.is_none() {
             return None;
         }
         let host = &common.host.id;

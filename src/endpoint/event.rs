@@ -59,6 +59,8 @@ pub enum SourceKind {
     Tracee,
     /// Zeek agent.
     ZeekAgent,
+    /// Velociraptor.
+    Velociraptor,
     /// Azure VM insights.
     AzureVm,
     /// ESXi: syslog and `esxcli` snapshots.
@@ -343,7 +345,7 @@ impl EndpointEvent {
 
 impl SourceKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Sysmon,
         Self::SysmonLinux,
         Self::WindowsSecurity,
@@ -360,6 +362,7 @@ impl SourceKind {
         Self::Falco,
         Self::Tracee,
         Self::ZeekAgent,
+        Self::Velociraptor,
         Self::AzureVm,
         Self::Esxi,
         Self::Dhcp,
@@ -385,6 +388,7 @@ impl SourceKind {
             Self::Falco => "falco",
             Self::Tracee => "tracee",
             Self::ZeekAgent => "zeek-agent",
+            Self::Velociraptor => "velociraptor",
             Self::AzureVm => "azure-vm",
             Self::Esxi => "esxi",
             Self::Dhcp => "dhcp",

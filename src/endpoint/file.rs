@@ -94,12 +94,33 @@ impl Iterator for Read<'_> {
 pub(super) fn plain(file: std::fs::File) -> io::Result<Box<dyn io::Read + Send>> {
     let mut reader = BufReader::with_capacity(PIECE, file);
     let head = reader.fill_buf()?;
+    if head.starts_with(EVTX) {
+        return event_log(reader);
+    }
     Ok(match head {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(reader)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::with_buffer(reader)?),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Box::new(Utf16::new(reader)),
         _ => Box::new(reader),
     })
+}
+
+/// What every Windows event log file begins with.
+const EVTX: &[u8] = b"ElfFile\0";
+
+#[cfg(feature = "evtx")]
+fn event_log(reader: BufReader<std::fs::File>) -> io::Result<Box<dyn io::Read + Send>> {
+    use std::io::Seek;
+    let mut file = reader.into_inner();
+    file.rewind()?;
+    Ok(Box::new(super::evtx::Evtx::new(file)?))
+}
+
+#[cfg(not(feature = "evtx"))]
+fn event_log(_: BufReader<std::fs::File>) -> io::Result<Box<dyn io::Read + Send>> {
+    let said = "an event log file (EVTX), which this build does not read; build with --features evtx, or write it as \
+                JSON first: evtx_dump -o jsonl FILE";
+    Err(io::Error::new(io::ErrorKind::Unsupported, said))
 }
 
 /// UTF-16 with its mark, as Windows tools write text, read as UTF-8.

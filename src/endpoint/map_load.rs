@@ -4,7 +4,8 @@ use super::draft::EventKind;
 use super::event::{ClockClass, SourceKind};
 use super::map::{FIELDS, Field, From, Getter, Level, Mapping, Rule, Taken, Test, Wanted};
 use super::pointer::Pointer;
-use crate::strict::{Fault, Findings, Keys, Source, closest, shown};
+use crate::strict::{Fault, Findings, Keys, MAX_FILE, Source, closest, shown};
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -31,6 +32,47 @@ pub fn load(file: &str, text: &str, built_in: bool) -> Result<Vec<Mapping>, Vec<
     }
     let Findings { faults, .. } = source.findings;
     if faults.is_empty() { Ok(formats) } else { Err(faults) }
+}
+
+/// Reads one file of a site.
+pub fn read(path: &Path) -> Result<Vec<Mapping>, Vec<Fault>> {
+    let file = path.display().to_string();
+    let fault = |what: String, cure: &str| {
+        vec![Fault { file: file.as_str().into(), line: None, what, cure: cure.to_owned() }]
+    };
+    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    if size > MAX_FILE as u64 {
+        return Err(fault("is larger than 4 MiB".to_owned(), "split it"));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| fault(format!("cannot be read: {error}"), "check the path and the rights"))?;
+    load(&file, &text, false)
+}
+
+/// The files of a list of files and folders, in the order of their names.
+pub fn files(paths: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+                found.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+                found.sort();
+                files.extend(found);
+            }
+            Err(error) => faults.push(Fault {
+                file: path.display().to_string().into(),
+                line: None,
+                what: format!("cannot be listed: {error}"),
+                cure: "check the path and the rights".to_owned(),
+            }),
+        }
+    }
+    files
 }
 
 type Value<'k, 't> = &'k Spanned<DeValue<'t>>;
@@ -342,4 +384,76 @@ fn words(source: &mut Source<'_>, name: &str, value: Value<'_, '_>) -> Vec<(Want
 /// The name nearest to one that is unknown.
 pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     closest(name, names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft::{Desk, Hint, Pool};
+    use super::super::{json, tree::Tree};
+    use super::*;
+
+    const GOOD: &str = r#"
+[[endpoint_format]]
+name = "my-edr"
+recognise = ["/vendor=ACME*", "!/alert"]
+[endpoint_format.fields]
+at = "/when"
+host_name = ["/computer/fqdn", "/computer/name"]
+[[endpoint_format.event]]
+kind = "connect"
+when = ["/what=conn"]
+pid = "/proc/id"
+path = "/proc/image"
+local = "/l/a"
+local_port = "/l/p"
+remote = "/r/a"
+remote_port = "/r/p"
+transport = { value = "tcp" }
+direction = { from = "/way", map = { "1" = "out", "*" = "in" } }
+"#;
+
+    #[test]
+    fn a_site_describes_its_own_format() {
+        let mappings = load("own.toml", GOOD, false).expect("sound");
+        let text = r#"{"vendor":"ACME EDR","what":"conn","when":1709283600,"computer":{"name":"PC"},"way":1,
+            "proc":{"id":7,"image":"/bin/x"},"l":{"a":"10.1.2.3","p":5},"r":{"a":"203.0.113.9","p":443}}"#;
+        let (mut tree, mut out) = (Tree::default(), Vec::new());
+        json::parse(text, &mut tree).expect("valid");
+        let root = tree.root(text);
+        assert!(mappings[0].recognises(root));
+        let mut desk = Desk { out: &mut out, pool: &mut Pool::default(), hint: &Hint::default() };
+        mappings[0].read(root, &mut desk).expect("an event");
+        let super::super::EndpointEvent::Connect(event) = &out[0] else { panic!("{out:?}") };
+        assert_eq!((&*event.common.host.id, &*event.proc.name, event.remote_port), ("pc", "x", 443));
+        assert_eq!(event.direction, super::super::Direction::Out);
+    }
+
+    #[test]
+    fn faults_are_told_with_line_and_cure() {
+        for (bad, line, words) in [
+            (GOOD.replace("pid =", "pdi ="), Some(11), "did you mean pid?"),
+            (GOOD.replace("\"/proc/id\"", "\"proc/id\""), Some(11), "does not begin with /"),
+            (
+                GOOD.replace("kind = \"connect\"", "kind = \"conect\""),
+                Some(9),
+                "write one of process, connect",
+            ),
+            (GOOD.replace("\"my-edr\"", "\"My EDR\""), Some(3), "use a-z, 0-9 and -"),
+            (
+                GOOD.replace("name = \"my-edr\"", "name = \"my-edr\"\nsource = \"sysmon\""),
+                Some(4),
+                "take the line out",
+            ),
+            (GOOD.replace("recognise =", "#"), Some(2), "add recognise"),
+            (GOOD.replace("{ value = \"tcp\" }", "{ valeu = \"tcp\" }"), Some(17), "did you mean value?"),
+            (GOOD.replace("pid = \"/proc/id\"", "pid = 7"), Some(11), "write pid ="),
+            (String::new(), Some(1), "[[endpoint_format]]"),
+            ("[[endpoint_format]".to_owned(), Some(1), "no valid TOML"),
+        ] {
+            let faults = load("own.toml", &bad, false).expect_err("a fault");
+            let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            assert!(said.iter().any(|said| said.contains(words)), "{said:?} without {words}");
+            assert!(faults.iter().any(|fault| fault.line == line), "{said:?} not on {line:?}");
+        }
+    }
 }

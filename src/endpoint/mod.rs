@@ -8,6 +8,8 @@ pub mod decode;
 pub mod draft;
 mod envelope;
 pub mod event;
+#[cfg(feature = "evtx")]
+mod evtx;
 pub mod feed;
 pub mod file;
 pub mod format;

@@ -76,8 +76,10 @@ struct Splitter {
     json: Json,
     /// In a list: its commas and end belong to no record.
     in_list: bool,
-    /// The last JSON took one line each, so the next will.
+    /// The last JSON took one line, so the next will.
     one_line: bool,
+    /// The last JSON had no line break in it; whether one follows, the next byte says.
+    unbroken: bool,
     /// In a record that is too large: until the next line.
     skipping: bool,
     /// A line goes on while a quote stands open.
@@ -142,6 +144,11 @@ impl Splitter {
 
     /// Skips what stands between records; `false` where more bytes are needed to tell.
     fn begin(&mut self, end: bool) -> bool {
+        if let Some(first) = self.rest().first().copied()
+            && self.unbroken
+        {
+            (self.one_line, self.unbroken) = (matches!(first, b'\n' | b'\r'), false);
+        }
         loop {
             let rest = self.rest();
             let Some(first) = rest.first().copied() else { return false };
@@ -150,16 +157,19 @@ impl Splitter {
                 b',' if self.in_list => 1,
                 b']' | b'}' if self.in_list => {
                     // Behind the list of a wrapper may stand more keys, on this line.
-                    let skip = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                    self.in_list = false;
-                    skip
+                    (self.in_list, self.skipping) = (false, true);
+                    if !self.skip_line(end) {
+                        return false;
+                    }
+                    continue;
                 }
                 b'[' | b'{' if rest.len() < WRAPPER && !end => return false,
-                b'[' if opens_list(rest) => {
+                0xef if rest.len() < 3 && !end => return false,
+                b'[' if opens_list(head(rest)) => {
                     self.in_list = true;
                     1
                 }
-                b'{' if !self.in_list => match wrapper(rest) {
+                b'{' if !self.in_list => match wrapper(head(rest)) {
                     Some(length) => {
                         self.in_list = true;
                         length
@@ -211,14 +221,17 @@ impl Splitter {
     }
 
     fn json(&mut self, end: bool) -> Next {
-        if self.one_line
-            && !self.in_list
-            && self.at == self.from
-            && let Some(newline) = memchr::memchr(b'\n', self.rest())
-        {
-            let line = self.rest().get(..newline).unwrap_or_default().trim_ascii_end();
-            if line.ends_with(b"}") {
-                return self.emit(self.from + line.len(), self.from + newline + 1);
+        if self.one_line && !self.in_list && self.at == self.from {
+            match memchr::memchr(b'\n', self.rest()) {
+                Some(newline) => {
+                    let line = self.rest().get(..newline).unwrap_or_default().trim_ascii_end();
+                    if line.ends_with(b"}") {
+                        return self.emit(self.from + line.len(), self.from + newline + 1);
+                    }
+                }
+                // Whether the line is one record does not depend on how it comes.
+                None if !end => return self.wait(false),
+                None => {}
             }
         }
         while let Some(byte) = self.buffer.get(self.at).copied() {
@@ -257,8 +270,8 @@ impl Splitter {
                     if self.json.depth == 0 {
                         let to = self.at + 1;
                         let record = self.buffer.get(self.from..to).unwrap_or_default();
-                        self.one_line = matches!(self.buffer.get(to), Some(b'\n' | b'\r'))
-                            && memchr::memchr(b'\n', record).is_none();
+                        self.unbroken = memchr::memchr(b'\n', record).is_none();
+                        self.one_line = false;
                         return self.emit(to, to);
                     }
                 }
@@ -321,6 +334,11 @@ fn opens_list(rest: &[u8]) -> bool {
     matches!(inner.first(), Some(b'{' | b']'))
 }
 
+/// As much as is looked at to tell what begins here.
+fn head(rest: &[u8]) -> &[u8] {
+    rest.get(..WRAPPER).unwrap_or(rest)
+}
+
 /// The length of `{"records": [`, where the bytes begin so.
 fn wrapper(rest: &[u8]) -> Option<usize> {
     let inner = rest.get(1..)?.trim_ascii_start();
@@ -374,6 +392,10 @@ mod tests {
                 vec!["<Event a='b'>x</Event>", "<Event>y</Event>"],
             ),
             ("<Event>cut\n<Event>y</Event>", vec!["<Event>cut", "<Event>y</Event>"]),
+            (
+                "{\"a\":1}\n{\"b\":2}*{\"c\":3}\n{\"d\":4}\n",
+                vec!["{\"a\":1}", "{\"b\":2}*{\"c\":3}", "{\"d\":4}"],
+            ),
             ("<14>Oct 1 x\ny", vec!["<14>Oct 1 x", "y"]),
             ("{\"a\": \"cut\n{\"b\":2}\n", vec!["{\"a\": \"cut", "{\"b\":2}"]),
             ("{\"a\": 1\n{\"b\":2}\n", vec!["{\"a\": 1", "{\"b\":2}"]),

@@ -135,6 +135,16 @@ roles! {
     TopHost,
     /// The user, as a proxy or firewall knows it.
     User,
+    /// A day, where the clock stands apart.
+    Date,
+    /// The clock, where the day stands apart.
+    Clock,
+    /// Offset from UTC.
+    Zone,
+    /// Address of the proxy itself.
+    ProxyH,
+    /// The number of a kind of line.
+    LogId,
 }
 
 /// Most bytes that unpacked cells of one line may have; the rest is left out.
@@ -187,6 +197,12 @@ impl Cells {
     #[inline]
     pub(super) fn has(&self, role: Role) -> bool {
         self.at[role as usize] != UNSET
+    }
+
+    /// Writes an unpacked cell in the place of what it was.
+    pub(super) fn replace(&mut self, role: Role, text: &[u8]) {
+        self.unset(role);
+        self.put(role, text);
     }
 
     /// Writes an unpacked cell; a second value of the same cell becomes the next member of a list.

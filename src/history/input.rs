@@ -3,6 +3,7 @@
 use super::cells::Cells;
 use super::entry::{Bad, Entry, Kind, Maker};
 use super::lines::{Line, Lines};
+use super::sheet::Sheet;
 use super::tally::Tally;
 use super::zeek::Zeek;
 use super::{json, zeek};
@@ -32,6 +33,7 @@ enum Shape {
     Unknown,
     Zeek(Zeek),
     Json,
+    Sheet(Sheet),
 }
 
 /// See the module.
@@ -117,9 +119,11 @@ impl Input {
                 }
                 self.shape = recognise(line);
             }
-            if let (Shape::Zeek(zeek), Some(b'#')) = (&mut self.shape, line.first()) {
-                // A header that makes no sense was counted when it was read first.
-                let _ = zeek.line(line, &mut self.cells);
+            // A header that makes no sense was counted when it was read first.
+            match (&mut self.shape, line.first()) {
+                (Shape::Zeek(zeek), Some(b'#')) => drop(zeek.line(line, &mut self.cells)),
+                (Shape::Sheet(sheet), Some(b'#')) => drop(sheet.line(line, &mut self.cells)),
+                _ => {}
             }
         }
         (self.written, self.good, self.bad) = (mark.written, mark.good, mark.bad);
@@ -136,7 +140,7 @@ impl Input {
         let kind = match &self.shape {
             Shape::Zeek(zeek) => Some(zeek.kind()),
             Shape::Json => self.hint,
-            Shape::Unknown => None,
+            Shape::Sheet(_) | Shape::Unknown => None,
         };
         let events = matches!(kind, Some(Kind::Dns | Kind::Dhcp));
         let ahead = if events { EVENTS_AHEAD.min(ahead) } else { ahead };
@@ -185,6 +189,7 @@ impl Input {
         let kind = match &mut self.shape {
             Shape::Zeek(zeek) => zeek.line(line, &mut self.cells),
             Shape::Json => json::line(line, &mut self.cells, self.hint).map(Some),
+            Shape::Sheet(sheet) => sheet.line(line, &mut self.cells),
             Shape::Unknown => Err(Bad::Unknown),
         };
         let entry = match kind {
@@ -220,7 +225,7 @@ fn recognise(line: &[u8]) -> Shape {
     match line.trim_ascii_start() {
         [b'#', b'a'..=b'z', ..] => Shape::Zeek(Zeek::default()),
         [b'{', ..] => Shape::Json,
-        _ => Shape::Unknown,
+        _ => Sheet::of(line).map_or(Shape::Unknown, Shape::Sheet),
     }
 }
 

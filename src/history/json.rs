@@ -68,6 +68,15 @@ static KEYS: &[(&[u8], Role)] = &[
     (b"dhcp.lease_time", Role::LeaseTime),
     (b"dhcp.hostname", Role::HostName),
     (b"dhcp.dhcp_type", Role::MsgTypes),
+    (b"sourcetype", Role::Kind),
+    (b"event.datetime", Role::Ts),
+    (b"event.ClientIP", Role::OrigH),
+    (b"event.serverip", Role::RespH),
+    (b"event.requestsize", Role::OrigBytes),
+    (b"event.responsesize", Role::RespBytes),
+    (b"event.hostname", Role::Host),
+    (b"event.url", Role::Uri),
+    (b"event.event_id", Role::Uid),
     (b"ether.src_mac", Role::OrigMac),
     (b"ether.dest_mac", Role::RespMac),
 ];
@@ -96,6 +105,8 @@ fn kind(cells: &mut Cells, hint: Option<Kind>) -> Kind {
         None => cells.fall_back(Role::Host, Role::TopHost),
     }
     match cells.get(&[], Role::Kind) {
+        // Zscaler's own JSON (NSS for the web).
+        Some(b"zscalernss-web") => super::sheet::session(cells),
         Some(path) if !path.is_empty() => zeek::kind(path),
         _ => hint.unwrap_or_else(|| zeek::kind_by(|role| cells.has(role))),
     }

@@ -29,6 +29,7 @@ mod join;
 pub mod json;
 pub mod keep;
 mod lines;
+pub mod sheet;
 mod spread;
 mod tally;
 mod uid;
@@ -144,7 +145,8 @@ impl History {
             } else if named && bad > 0 {
                 self.fault(
                     &path,
-                    "is no flow log: Zeek (conn, ssl, quic, http, dns, dhcp) or Suricata EVE wanted",
+                    "is no log that is read: Zeek (conn, ssl, quic, http, dns, dhcp), Suricata EVE, or a proxy's or \
+                     firewall's (docs/logs.md)",
                 );
             }
             return;

@@ -2,8 +2,12 @@
 
 use crate::observe::FlowId;
 
-/// The flow id of a uid that [`crate::output::ids::uid`] has made; `None` for those of others.
+/// The flow id of a uid that is one, or that [`crate::output::ids::uid`] has made; `None` for those of others.
 pub(super) fn flow(uid: &[u8]) -> Option<FlowId> {
+    // Suricata's, and ours in EVE.
+    if let Some(id) = super::value::number(uid).filter(|id| *id < 1 << 53) {
+        return Some(FlowId(id));
+    }
     let letters = uid.strip_prefix(b"C").filter(|l| l.len() == 11)?;
     let mut mixed = 0u64;
     for letter in letters.iter().rev() {
@@ -39,6 +43,8 @@ mod tests {
             crate::output::ids::uid(FlowId(id), &mut uid);
             assert_eq!(flow(&uid), Some(FlowId(id)));
         }
+        assert_eq!(flow(b"4503599627370497"), Some(FlowId(4_503_599_627_370_497)));
+        assert_eq!(flow(b"9007199254740993"), None);
         assert_eq!((flow(b"CHhAvVGS1DHFjwGM9"), flow(b""), flow(b"C---")), (None, None, None));
         assert_eq!(flow(b"Czzzzzzzzzzz"), None);
     }

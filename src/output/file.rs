@@ -4,8 +4,8 @@
 //! the lines that did not fit are counted as dropped, a half-written one is cut off, and the run goes on. What becomes
 //! of a file of an earlier run with the same name, and of one that has grown large or old, [`Keeping`] says.
 
-use super::files::Files;
-pub use super::privacy::Pseudonyms;
+pub use super::files::Files;
+use super::privacy::Pseudonyms;
 pub use super::rotate::Rotation;
 
 use super::{Format, IncidentRecord, OUTPUTS, Output, Record};

@@ -13,12 +13,20 @@ pub enum Starts {
     Dtls(Box<Fragments>),
 }
 
+/// Whether a datagram looks like one of a hello, of a protocol that [`Starts::begin`] knows.
+pub fn is_hello(datagram: &[u8]) -> bool {
+    is_dtls(datagram) || Initials::looks_like(datagram)
+}
+
+fn is_dtls(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&22) && Fragments::looks_like(datagram)
+}
+
 impl Starts {
     /// State for a flow whose first bytes look like a protocol that carries a name; `None`, in a few nanoseconds,
     /// for all other UDP. Then call [`Self::datagram`] with this same datagram.
     pub fn begin(datagram: &[u8]) -> Option<Self> {
-        let first = *datagram.first()?;
-        if first == 22 && Fragments::looks_like(datagram) {
+        if is_dtls(datagram) {
             return Some(Self::Dtls(Box::default()));
         }
         Initials::looks_like(datagram).then(|| Self::Quic(Box::default()))

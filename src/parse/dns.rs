@@ -282,6 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn a_question_has_neither_answers_nor_a_code() {
+        let question = |flags: u16, answers: u16, authority: u8| {
+            let mut m = header(flags, answers);
+            m[9] = authority;
+            m.extend(b"\x03www\x07example\x03com\0\0\x01\0\x01");
+            m
+        };
+        assert!(message(&question(0x0100, 0, 0)).is_some_and(|m| !m.response && m.kind == 1));
+        for wrong in [question(0x0100, 1, 0), question(0x0100, 0, 1), question(0x0103, 0, 0)] {
+            assert_eq!(message(&wrong), None, "{wrong:x?}");
+        }
+        assert!(message(&question(0x8183, 1, 1)).is_some_and(|m| m.response && m.rcode == 3));
+    }
+
+    #[test]
     fn loops_and_lies_end() {
         for tail in [&b"\xc0\x0c"[..], b"\x01a\xc0\x0c", b"\xc0\xff", b"\x40aaaa", b"\x3f"] {
             let mut m = header(0x0100, 0);

@@ -28,6 +28,9 @@ pub fn logs(setup: LogSetup, paths: &[PathBuf], progress: Progress<'_>) -> Resul
     let LogSetup { mut setup, echo, stop } = setup;
     let woken = setup.woken_bare()?;
     let mut detector = setup.hearing(woken);
+    if !echo {
+        detector.only_findings();
+    }
     let every = Duration::from_nanos(setup.config.checkpoint_every.nanos().unsigned_abs());
     let mut outputs = setup.outputs;
     let earlier = outputs.journal().map(|journal| Earlier::read(journal.store())).transpose()?;

@@ -170,8 +170,16 @@ fn one_service(catalogue: &Catalogue, source: &mut Source<'_>, keys: &mut Keys<'
     known_service(catalogue, source, &text)
 }
 
+/// No budget is larger than what a host could ever be allowed in good faith: 100 TB a day.
+const MAX_DAILY: f64 = 1e14;
+
 fn budget(source: &mut Source<'_>, text: &Text) -> Option<Budget> {
-    match text.text.parse() {
+    match text.text.parse::<Budget>() {
+        Ok(budget) if budget.bytes.0 as f64 * 86_400.0 / budget.per.as_secs_f64().max(1e-3) > MAX_DAILY => {
+            let what = format!("budget {} blinds the service for these hosts", shown(&text.text));
+            source.fault(Some(text.line), what, "allow what is needed, for example \"20 GB/24h\"");
+            None
+        }
         Ok(budget) => Some(budget),
         Err(what) => {
             source.fault(Some(text.line), what, "a size, a slash and a time");

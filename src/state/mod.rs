@@ -14,7 +14,8 @@ pub mod store;
 pub use kept::{Cell, Id, Kept, Key, Row, Rows, Shelf};
 pub use store::{Damage, Store};
 
-/// Version of the file. It changes when the bytes of any row do; `layout` in `detect/keep.rs` is the test for that.
+/// Version of the file. Whoever changes a type that is kept (all that derive `Deserialize` below `detect`, `history` and
+/// `incident`) changes it too: bytes of another layout are refused, not guessed at.
 pub const VERSION: i32 = 1;
 
 /// A table of rows that the detector or the reader of logs keeps.

@@ -106,6 +106,8 @@ pub(crate) struct Context {
     crowd: Box<[u16; CROWD]>,
     /// Names of QUIC connections by the ids that their servers chose.
     server_ids: ServerIds,
+    /// Datagrams of hellos since the last tick that led to no name, less twice those that did.
+    vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
 }
@@ -138,6 +140,7 @@ impl Worker {
                 holders: 0,
                 crowd: Box::new([0; CROWD]),
                 server_ids: ServerIds::default(),
+                vain: 0,
                 long_ways: 0,
                 pool: 0,
             },
@@ -220,6 +223,7 @@ impl Worker {
         let from = self.context.told.len();
         self.tell_waiting(now, ordinal);
         self.tidy_naming();
+        self.context.vain = 0;
         if self.swept == Timestamp::MIN {
             self.swept = now;
         }

@@ -5,12 +5,16 @@ use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::observe::{Lease, Telling};
-use crate::parse::{AppProto, Facts, Outcome, datagrams, dhcp, tunnel};
+use crate::parse::{AppProto, Facts, GiveUp, Outcome, datagrams, dhcp, tunnel};
 use crate::units::{Direction, Span};
 use std::sync::Arc;
 
 /// Datagrams looked at before a UDP flow counts as nothing that carries a name.
 const LOOKED_AT: u8 = 8;
+/// Datagrams of hellos that may lead to no name within a second of the clock before a flood is supposed.
+const VAIN_MAX: u32 = 1 << 14;
+/// In a flood one new hello in so many is opened: keys and ciphers cost more than all else that a packet does.
+const ONE_IN: u64 = 16;
 /// The port of DNS (RFC 1035 §4.2.1).
 const DNS_PORT: u16 = 53;
 
@@ -46,12 +50,24 @@ impl Context {
         if let Some(starts) = cold.datagrams.as_mut() {
             let before = starts.held();
             let outcome = starts.datagram(from, packet.payload);
+            self.vain = in_vain(self.vain, &outcome);
             self.pool = (self.pool + starts.held()).saturating_sub(before);
             self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             return;
         }
+        if self.vain >= VAIN_MAX
+            && !packet.ordinal.is_multiple_of(ONE_IN)
+            && datagrams::is_hello(packet.payload)
+        {
+            if let Some(n) = self.counters.given_up.get_mut(GiveUp::TooLong as usize) {
+                *n += 1;
+            }
+            self.release(flow, cold);
+            return;
+        }
         if let Some(mut starts) = datagrams::Starts::begin(packet.payload) {
             let outcome = starts.datagram(from, packet.payload);
+            self.vain = in_vain(self.vain, &outcome);
             // Most hellos are whole with their first datagram, and nothing has to be kept.
             if outcome == Outcome::More {
                 if self.hold(flow, cold) {
@@ -95,6 +111,15 @@ impl Context {
         let until = packet.at.plus(Span::from_secs(i64::from(given.secs)));
         let lease = Lease { ip: given.ip, mac: given.mac, name: given.name, at: packet.at, until };
         self.say(&mut turn, packet.now, Telling::Lease(Box::new(lease)));
+    }
+}
+
+/// The count of datagrams of hellos that led to no name. One that does makes up for two: the first of a hello in two
+/// datagrams tells nothing either.
+fn in_vain(count: u32, outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Done(facts) if facts.name.is_some() => count.saturating_sub(2),
+        _ => count + 1,
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod endpoint;
 mod feeds;
 mod files;
 mod frames;
@@ -49,6 +50,7 @@ pub(crate) static TARGETS: &[Target] = &[
     target("certificate", 20, talks::certificate, talks::certificate_seeds),
     target("gquic", 20, talks::gquic, talks::datagram_seeds),
     target("zeek-lines", 20, logs::zeek, logs::zeek_seeds),
+    target("sheet-lines", 20, logs::sheet, logs::sheet_seeds),
     target("json-lines", 20, logs::json, logs::json_seeds),
     target("config", 4, texts::config, texts::config_seeds),
     target("settings", 10, texts::settings, texts::setting_seeds),
@@ -56,6 +58,9 @@ pub(crate) static TARGETS: &[Target] = &[
     target("site", 4, texts::site, texts::site_seeds),
     target("hosts", 20, texts::hosts, texts::host_seeds),
     target("quantities", 20, texts::quantities, texts::quantity_seeds),
+    target("endpoint-stream", 4, endpoint::stream, endpoint::log_seeds),
+    target("endpoint-records", 10, endpoint::records, endpoint::log_seeds),
+    target("endpoint-tables", 4, endpoint::tables, endpoint::table_seeds),
     target("secrets", 20, feeds::secrets, feeds::secret_seeds),
     target("syslog-frames", 20, feeds::syslog, feeds::syslog_seeds),
     target("http-push", 20, feeds::http, feeds::http_seeds),

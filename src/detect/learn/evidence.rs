@@ -52,21 +52,43 @@ struct Usual {
 
 fn usual(s: &Scene<'_>, to: u32) -> Usual {
     let from = to.saturating_sub(DAYS as u32);
-    let stats = s.entry.days.stats(from, to);
-    let n = stats.n as f64;
-    let (pm, ps) = s.population.usual();
-    let unit = (VOLUME_UNIT as f64).log10();
-    let own = stats.median + unit;
-    let median = if stats.n == 0 { pm } else { (n * own + OWN_PRIOR * pm) / (n + OWN_PRIOR) };
-    let variance = (n * stats.spread * stats.spread + OWN_PRIOR * ps * ps) / (n + OWN_PRIOR);
+    let typical = Typical::of(s.entry, s.population, to);
+    let n = typical.own_days as f64;
     let days = f64::from(to.saturating_sub(s.host.first_day.max(from)));
     let active = (n + ACTIVE_PRIOR * s.population.start_rate()) / (days + ACTIVE_PRIOR);
-    Usual { median, scale: variance.sqrt().clamp(0.3, 1.2), active: active.clamp(1e-5, 1.0) }
+    Usual { median: typical.median, scale: typical.spread.clamp(0.3, 1.2), active: active.clamp(1e-5, 1.0) }
+}
+
+/// What is usual on a day of use: the host's own days, and the days of all hosts where it has few.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Typical {
+    /// Median, log10 of bytes.
+    pub median: f64,
+    /// MAD as a standard deviation, in decades.
+    pub spread: f64,
+    /// Days of the host itself.
+    pub own_days: usize,
+    /// Days of all hosts.
+    pub all_days: u64,
+}
+
+impl Typical {
+    /// Of the days before `to`.
+    pub(super) fn of(entry: &Entry, population: &Population, to: u32) -> Self {
+        let stats = entry.days.stats(to.saturating_sub(DAYS as u32), to);
+        let n = stats.n as f64;
+        let (pm, ps) = population.usual();
+        let own = stats.median + (VOLUME_UNIT as f64).log10();
+        let median = if stats.n == 0 { pm } else { (n * own + OWN_PRIOR * pm) / (n + OWN_PRIOR) };
+        let variance = (n * stats.spread * stats.spread + OWN_PRIOR * ps * ps) / (n + OWN_PRIOR);
+        let all_days = population.volume.total() as u64;
+        Self { median, spread: variance.sqrt(), own_days: stats.n, all_days }
+    }
 }
 
 impl Scene<'_> {
     fn slow(&self, log_bytes: f64) -> (f64, u32) {
-        let day = self.entry.day;
+        let day = self.entry.day();
         let lagged = usual(self, day.saturating_sub(LAG));
         let surprise = |log: f64| {
             let scale = lagged.scale.max(0.4);
@@ -91,7 +113,7 @@ impl Scene<'_> {
         let (up, down) = e.day_bytes();
         let (push_up, push_down) = e.push_bytes();
         let log = (up.max(1) as f64).log10();
-        let usual_now = usual(self, e.day);
+        let usual_now = usual(self, e.day());
         let novelty = -usual_now.active.log10();
         let volume = tail((log - usual_now.median) / usual_now.scale);
         let (slow, slow_days) = self.slow(log);
@@ -105,18 +127,18 @@ impl Scene<'_> {
         let fleet = ((self.beginners.0 + 1.0) / (self.beginners.1 + 1.0)).log10().clamp(0.0, 2.0);
         // A host that was there when the sensor came may be of any age.
         let young = self.host.first_day > self.first_day;
-        let age = if young { f64::from(e.day.saturating_sub(self.host.first_day)) } else { DAYS as f64 };
+        let age = if young { f64::from(e.day().saturating_sub(self.host.first_day)) } else { DAYS as f64 };
         let prevalence = -((f64::from(p.hosts) + 0.3) / f64::from(self.hosts.max(10))).min(1.0).log10();
         let rare = -((f64::from(self.target_hosts) + 0.3) / f64::from(self.hosts.max(10))).min(1.0).log10();
         let name_age = (self.secs - self.target_first) as f64 / 86_400.0;
         let hour = f64::from(e.hour_count());
-        let own_hour = e.hours.stats(e.day.saturating_sub(DAYS as u32), e.day).max;
+        let own_hour = e.hours.max();
         let usual_hour = p.hours.quantile(0.995).max(13f64.log10()).max(own_hour);
         let nup = (((hour + 1.0).log10() - usual_hour) / 0.25).clamp(0.0, 4.0) * 0.5;
         let count = (f64::from(e.day_count()) + 1.0).log10();
-        let own_count = e.counts.stats(e.day.saturating_sub(DAYS as u32), e.day);
+        let own_count = e.counts.max();
         let count_above = -p.counts.above(count).log10();
-        let host_stats = self.host.days.stats(e.day.saturating_sub(DAYS as u32), e.day);
+        let host_stats = self.host.days.stats(e.day().saturating_sub(DAYS as u32), e.day());
         let host_log = (self.host.day_bytes().max(1) as f64).log10() - (VOLUME_UNIT as f64).log10();
         let host_volume = if host_stats.n < 3 {
             0.0
@@ -125,7 +147,7 @@ impl Scene<'_> {
         };
         let (spread, spread_n) = self.host.others(e.target, self.secs);
         let active = |days: u32| {
-            (e.day.saturating_sub(days)..e.day).filter(|d| e.days.get(*d).is_some()).count() as f64
+            (e.day().saturating_sub(days)..e.day()).filter(|d| e.days.get(*d).is_some()).count() as f64
         };
         let v = [
             novelty,
@@ -146,7 +168,7 @@ impl Scene<'_> {
             f64::from(slow_days),
             nup,
             count,
-            own_count.max,
+            own_count,
             count_above,
             spread,
             f64::from(spread_n),
@@ -156,7 +178,7 @@ impl Scene<'_> {
             (e.hour_bytes().max(1) as f64).log10() - log,
             log - count,
             f64::from(self.target_hosts.min(1000)),
-            e.days.stats(e.day.saturating_sub(DAYS as u32), e.day).max + (VOLUME_UNIT as f64).log10(),
+            e.days.stats(e.day().saturating_sub(DAYS as u32), e.day()).max + (VOLUME_UNIT as f64).log10(),
             self.beginners.0,
         ];
         v.map(|x| x as f32)

@@ -55,10 +55,10 @@ impl Kept for Entry {
     const TABLE: &'static Table = &PAIR;
 
     fn shown(&self) -> Vec<Cell> {
-        [self.host, self.target, self.first_day, self.day]
+        [self.host, self.target, self.first_day(), self.day()]
             .into_iter()
             .map(|n| Cell::Int(i64::from(n)))
-            .chain([Cell::Int(self.today as i64)])
+            .chain([Cell::Int(self.today() as i64)])
             .collect()
     }
 }
@@ -145,8 +145,8 @@ impl Learner {
     /// First day and number of destinations of each host.
     pub fn destinations_by_host(&self) -> Vec<(u32, usize)> {
         let mut counts: Vec<(u32, usize)> = self.hosts.iter().map(|h| (h.first_day, 0)).collect();
-        for (host, _) in self.entry_of.keys() {
-            if let Some(count) = counts.get_mut(*host as usize) {
+        for entry in self.entry_of.places().filter_map(|id| self.entries.get(id as usize)) {
+            if let Some(count) = counts.get_mut(entry.host as usize) {
                 count.1 += 1;
             }
         }
@@ -155,10 +155,10 @@ impl Learner {
 
     /// What a host sends where.
     pub fn entries_of(&self, host: u32) -> impl Iterator<Item = (&Target, &Entry)> {
-        let ids = self.entry_of.iter().filter(move |((h, _), _)| *h == host);
-        ids.filter_map(|((_, target), id)| {
-            Some((self.targets.get(*target as usize)?, self.entries.get(*id as usize)?))
-        })
+        let entries = self.entry_of.places().filter_map(|id| self.entries.get(id as usize));
+        entries
+            .filter(move |entry| entry.host == host)
+            .filter_map(|entry| Some((self.targets.get(entry.target as usize)?, entry)))
     }
 
     /// There is a destination at this place.
@@ -194,7 +194,7 @@ impl Learner {
         for (id, entry) in self.entries.iter().enumerate() {
             let id = id as u32;
             if !free.contains(&id) {
-                self.entry_of.insert((entry.host, entry.target), id);
+                self.entry_of.insert(id, &self.entries);
             }
             if entry.touched {
                 self.touched.push(id);

@@ -95,7 +95,7 @@ impl Kind {
     /// Bytes in 24 h below which nothing is judged: less is not material, or is no upload.
     pub const fn floor(self) -> u64 {
         match self {
-            Self::Text | Self::Hook => 4_000,
+            Self::Text | Self::Hook => 1_000,
             Self::Chat => 500_000,
             _ => 2_000_000,
         }

@@ -5,6 +5,7 @@
 pub mod entry;
 pub mod evidence;
 pub mod host;
+mod index;
 mod keep;
 pub mod kind;
 pub mod population;
@@ -57,6 +58,8 @@ use population::{Beginners, Population, RATIOS, ratio_bin};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Bytes out in a day below which there is nothing to look at, however many connections.
+const LEAST: u64 = 1_000;
 /// Services that peers are compared by.
 const MAX_PEER: usize = 128;
 /// Destinations at most.
@@ -67,6 +70,8 @@ const MAX_ENTRIES: usize = 1 << 22;
 const LOOKED_AT: usize = 64;
 /// The name of all names beyond what is remembered.
 const MANY: &str = "~many";
+/// Bytes (log10) from which a day counts as one of upload: 3 MB.
+const HABITUAL: f64 = 6.477;
 /// Active days of a host after which "never before" means something.
 const SETTLED: u32 = 8;
 /// A host tells something of its habits from this many services on.
@@ -123,11 +128,13 @@ pub struct Learner {
     populations: Rows<Population>,
     population_of: Map<(Arc<str>, bool), u32>,
     entries: Rows<Entry>,
-    entry_of: Map<(u32, u32), u32>,
+    entry_of: index::Index,
     /// Places of entries that were given up.
     free: Vec<u32>,
     /// Where the search for an entry to give up goes on.
     hand: usize,
+    /// Bytes of a day at which rules begin to speak.
+    pub levels: Vec<u64>,
     /// Most entries; 0: the default.
     max_entries: usize,
     /// Entries given up.
@@ -173,13 +180,15 @@ impl Learner {
         secs: i64,
         config: &'s DetectConfig,
     ) -> Option<Sight<'s>> {
-        let entry = &self.entries[*self.entry_of.get(&(host, target))? as usize];
+        let entry = self.entry_at(host, target)?;
         let (h, t) = (self.hosts.get(host as usize)?, self.targets.get(target as usize)?);
-        let from = entry.day.saturating_sub(ring::DAYS as u32);
+        let from = entry.day().saturating_sub(ring::DAYS as u32);
         let unit = (entry::VOLUME_UNIT as f64).log10();
-        let largest = h.days.stats(from, entry.day);
-        let own_count = 10f64.powf(entry.counts.stats(from, entry.day).max) - 1.0;
+        let largest = h.days.stats(from, entry.day());
+        let own_count = 10f64.powf(entry.counts.max()) - 1.0;
         let (recent, _) = t.beginners.recent(secs, host, f64::MAX);
+        let own = entry.days.stats(from, entry.day());
+        let busy = |d: &u32| entry.days.get(*d).is_some_and(|log| log + unit >= HABITUAL);
         let before = if largest.n == 0 { 0.0 } else { 10f64.powf(largest.max + unit) };
         Some(Sight {
             config,
@@ -189,7 +198,10 @@ impl Learner {
             pushed: entry.push_bytes().0,
             count: entry.day_count(),
             own_count: own_count.round() as u32,
-            days_used: entry.days.stats(from, entry.day).n as u32,
+            days_used: own.n as u32,
+            week: (entry.day().saturating_sub(7)..entry.day()).filter(busy).count() as u32,
+            largest: if own.n == 0 { 0 } else { 10f64.powf(own.max + unit) as u64 },
+            host_days: largest.n as u32,
             settled: largest.n as u32 >= SETTLED,
             hosts: (t.hosts, recent as u32 + 1),
             name_age: (secs - t.first) as f64 / 86_400.0,
@@ -199,27 +211,45 @@ impl Learner {
             host_total: (h.day_bytes(), before as u64),
             from_hypervisor: 0,
             process: None,
-            growth: entry.days.growth(from, entry.day),
+            growth: entry.days.growth(from, entry.day()),
             unit: entry::VOLUME_UNIT as f64,
         })
     }
 
     /// A pair that may soon be worth a look: who contributes is to be kept.
     pub fn is_material(&self, host: u32, target: u32) -> bool {
-        let Some(id) = self.entry_of.get(&(host, target)) else { return false };
-        let entry = &self.entries[*id as usize];
-        entry.day_bytes().0 >= self.targets[target as usize].kind.floor() / 4 || entry.hour_count() >= 10
+        let Some(entry) = self.entry_at(host, target) else { return false };
+        entry.day_out() >= self.targets[target as usize].kind.floor() / 4 || entry.hour_count() >= 10
     }
 
     /// Days before today on which a host used a destination.
     pub fn days_used(&self, host: u32, target: u32) -> usize {
-        let entry = self.entry_of.get(&(host, target)).map(|id| &self.entries[*id as usize]);
-        entry.map_or(0, |e| e.days.stats(e.day.saturating_sub(ring::DAYS as u32), e.day).n)
+        self.entry_at(host, target)
+            .map_or(0, |e| e.days.stats(e.day().saturating_sub(ring::DAYS as u32), e.day()).n)
     }
 
     /// Bytes out of the trailing day.
     pub fn day_out(&self, host: u32, target: u32) -> u64 {
-        self.entry_of.get(&(host, target)).map_or(0, |id| self.entries[*id as usize].day_bytes().0)
+        self.entry_at(host, target).map_or(0, Entry::day_out)
+    }
+
+    /// What is usual between a host and a destination.
+    pub fn typical(&self, host: u32, target: u32) -> Option<evidence::Typical> {
+        let entry = self.entry_at(host, target)?;
+        let gateway = self.part(host).gateway;
+        let population = self.targets[target as usize].population[usize::from(gateway)]?;
+        Some(evidence::Typical::of(entry, &self.populations[population as usize], entry.day()))
+    }
+
+    /// The destination is one tenant of a service, and the network has not known it for two days.
+    pub fn is_new_tenant(&self, target: u32, secs: i64) -> bool {
+        let target = &self.targets[target as usize];
+        let tenant = target.key.contains('/') && target.kind != Kind::Own && target.kind != Kind::Hook;
+        tenant && secs - target.first < 2 * 86_400 && target.first > self.first.unwrap_or(0) + 86_400
+    }
+
+    fn entry_at(&self, host: u32, target: u32) -> Option<&Entry> {
+        Some(&self.entries[self.entry_of.get(host, target, &self.entries)? as usize])
     }
 
     /// Pairs in memory.
@@ -229,13 +259,13 @@ impl Learner {
 
     /// Nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.entry_of.is_empty()
+        self.entry_of.len() == 0
     }
 
     /// Takes back bytes that were booked to the wrong destination.
     pub fn withdraw(&mut self, host: u32, target: u32, bytes: (u64, u64)) {
-        if let Some(id) = self.entry_of.get(&(host, target)) {
-            self.entries[*id as usize].withdraw(bytes);
+        if let Some(id) = self.entry_of.get(host, target, &self.entries) {
+            self.entries[id as usize].withdraw(bytes);
         }
     }
 
@@ -308,6 +338,30 @@ impl Learner {
                 host.awake(m.secs);
             }
         }
+        let id = self.entry(m, kind.floor());
+        let entry = &mut self.entries[id as usize];
+        let first_today = !std::mem::replace(&mut entry.touched, true);
+        entry.add(m.secs, m.bytes.0, m.bytes.1, m.push, u32::from(m.opened));
+        let due = entry.is_due();
+        if first_today {
+            self.touched.push(id);
+            self.begins(population, day, m);
+        }
+        if due { self.judge(id, population, m, false) } else { None }
+    }
+
+    /// The evidence of a pair as it stands now, however little has moved: something else than bytes gives reason to look.
+    pub fn look_again(&mut self, host: u32, target: u32, secs: i64) -> Option<Values> {
+        let id = self.entry_of.get(host, target, &self.entries)?;
+        let gateway = self.hosts.get(host as usize)?.part.gateway;
+        let population = self.population(target, gateway);
+        let m = Moved { host, target, secs, bytes: (0, 0), push: false, opened: false };
+        self.judge(id, population, &m, true)
+    }
+
+    /// The host uses the service today; it may never have before.
+    fn begins(&mut self, population: u32, day: u32, m: &Moved) {
+        let host = &mut self.hosts[m.host as usize];
         let old = day >= host.first_day + 3;
         if host.uses(population, day) {
             let p = &mut self.populations[population as usize];
@@ -317,30 +371,14 @@ impl Learner {
             }
             p.beginners.note(m.secs, m.host);
         }
-        let id = self.entry(m);
-        let entry = &mut self.entries[id as usize];
-        if !std::mem::replace(&mut entry.touched, true) {
-            self.touched.push(id);
-        }
-        entry.add(m.secs, m.bytes.0, m.bytes.1, m.push, u32::from(m.opened));
-        self.judge(id, population, m, false)
     }
 
-    /// The evidence of a pair as it stands now, however little has moved: something else than bytes gives reason to look.
-    pub fn look_again(&mut self, host: u32, target: u32, secs: i64) -> Option<Values> {
-        let id = *self.entry_of.get(&(host, target))?;
-        let gateway = self.hosts.get(host as usize)?.part.gateway;
-        let population = self.population(target, gateway);
-        let m = Moved { host, target, secs, bytes: (0, 0), push: false, opened: false };
-        self.judge(id, population, &m, true)
-    }
-
-    fn entry(&mut self, m: &Moved) -> u32 {
-        if let Some(id) = self.entry_of.get(&(m.host, m.target)) {
-            self.entries[*id as usize].roll(day_of(m.secs));
-            return *id;
+    fn entry(&mut self, m: &Moved, floor: u64) -> u32 {
+        if let Some(id) = self.entry_of.get(m.host, m.target, &self.entries) {
+            self.entries[id as usize].roll(m.secs, floor);
+            return id;
         }
-        let new = Entry::new(m.host, m.target, m.secs);
+        let new = Entry::new(m.host, m.target, m.secs, floor);
         let room = if self.max_entries == 0 { MAX_ENTRIES } else { self.max_entries };
         if self.entries.len() - self.free.len() >= room {
             self.give_up(day_of(m.secs));
@@ -352,7 +390,7 @@ impl Learner {
             self.entries.push(new);
             self.entries.len() as u32 - 1
         };
-        self.entry_of.insert((m.host, m.target), id);
+        self.entry_of.insert(id, &self.entries);
         let target = &mut self.targets[m.target as usize];
         target.hosts += 1;
         target.beginners.note(m.secs, m.host);
@@ -367,10 +405,10 @@ impl Learner {
         for step in 0..LOOKED_AT.min(n) {
             let i = (self.hand + step) % n;
             let entry = &self.entries[i];
-            if self.entry_of.get(&(entry.host, entry.target)) != Some(&(i as u32)) {
+            if self.entry_of.get(entry.host, entry.target, &self.entries) != Some(i as u32) {
                 continue;
             }
-            let rank = (entry.is_light(day), day.saturating_sub(entry.day));
+            let rank = (entry.is_light(day), day.saturating_sub(entry.day()));
             if worst.is_none_or(|w| rank > w.0) {
                 worst = Some((rank, i));
             }
@@ -378,7 +416,8 @@ impl Learner {
         self.hand = (self.hand + LOOKED_AT) % n.max(1);
         if let Some((_, i)) = worst {
             let entry = &self.entries[i];
-            self.entry_of.remove(&(entry.host, entry.target));
+            let (host, target) = (entry.host, entry.target);
+            self.entry_of.remove(host, target, &self.entries);
             self.free.push(i as u32);
             self.evicted += 1;
         }
@@ -387,13 +426,7 @@ impl Learner {
     fn judge(&mut self, id: u32, population: u32, m: &Moved, anyhow: bool) -> Option<Values> {
         let entry = &self.entries[id as usize];
         let target = &self.targets[m.target as usize];
-        let bytes = entry.day_bytes().0;
-        let floor = target.kind.floor();
-        let busy = entry.hour_count() >= 12;
-        if !anyhow && ((bytes < floor && !busy) || bytes < 4_000) {
-            return None;
-        }
-        if !anyhow && bytes < entry.alert_at && entry.hour_count() < entry.alert_count {
+        if !anyhow && entry.day_out() < LEAST {
             return None;
         }
         let first = self.first.unwrap_or(m.secs);
@@ -417,8 +450,7 @@ impl Learner {
         let values = scene.values();
         let surprise = scene.surprise(&values);
         let entry = &mut self.entries[id as usize];
-        entry.alert_at = bytes + bytes / 10;
-        entry.alert_count = entry.hour_count() + entry.hour_count() / 8 + 1;
+        entry.judged(&self.levels);
         if surprise > 0.0 {
             self.hosts[m.host as usize].surprised(m.target, m.secs, surprise);
         }
@@ -461,12 +493,12 @@ impl Learner {
         for id in std::mem::take(&mut self.touched) {
             let entry = &mut self.entries[id as usize];
             entry.touched = false;
-            let bytes = entry.today;
-            let (count, hour) = (f64::from(entry.today_count), f64::from(entry.today_hour));
+            let bytes = entry.today();
+            let (count, hour) = (entry.today_count() as f64, f64::from(entry.today_hour()));
             let (up, down) = entry.push_bytes();
             let target = entry.target as usize;
             let gateway = self.hosts[entry.host as usize].part.gateway;
-            if !entry.roll(day) {
+            if !entry.roll(i64::from(day) * 86_400, self.targets[target].kind.floor()) {
                 continue;
             }
             let Some(population) = self.targets[target].population[usize::from(gateway)] else { continue };

@@ -10,7 +10,7 @@ pub const DAYS: usize = 28;
 pub struct Ring {
     days: [u8; DAYS],
     /// The day after the newest stored one.
-    next: u32,
+    next: u16,
 }
 
 /// Steps per doubling.
@@ -19,12 +19,41 @@ const STEPS: f64 = 8.0;
 const DECADES: f64 = std::f64::consts::LOG10_2 / STEPS;
 
 /// A value as a byte; `unit` is the smallest that can be told.
-fn quantise(value: u64, unit: u64) -> u8 {
+pub(super) fn quantise(value: u64, unit: u64) -> u8 {
     if value == 0 {
         return 0;
     }
     let steps = STEPS * ((value as f64 / unit as f64) + 1.0).log2();
     steps.round().clamp(1.0, 255.0) as u8
+}
+
+/// The value that a byte stands for.
+pub(super) fn value(byte: u8, unit: u64) -> u64 {
+    if byte == 0 { 0 } else { (((f64::from(byte) / STEPS).exp2() - 1.0) * unit as f64).round() as u64 }
+}
+
+/// The largest of each of the last four times eight days.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Peaks([u8; 4]);
+
+/// Days of a peak.
+const PEAK_DAYS: u32 = 8;
+
+impl Peaks {
+    /// Notes the value of a day; `known` is the day up to which there are values.
+    pub(super) fn store(&mut self, known: u32, day: u32, value: u64) {
+        let (old, new) = (known.saturating_sub(1) / PEAK_DAYS, day / PEAK_DAYS);
+        for over in (old + 1..=new).take(self.0.len()) {
+            self.0[over as usize % self.0.len()] = 0;
+        }
+        let peak = &mut self.0[new as usize % self.0.len()];
+        *peak = (*peak).max(quantise(value, 1));
+    }
+
+    /// log10 of one more than the largest of all.
+    pub fn max(&self) -> f64 {
+        f64::from(self.0.iter().copied().max().unwrap_or(0)) * DECADES
+    }
 }
 
 impl Ring {
@@ -35,20 +64,26 @@ impl Ring {
 
     /// Stores the value of `day`; days between are empty. A day that lies before the newest is dropped.
     pub fn store(&mut self, day: u32, value: u64, unit: u64) {
-        if day < self.next {
+        let next = self.next();
+        if day < next {
             return;
         }
-        let gap = (day - self.next) as usize;
+        let gap = (day - next) as usize;
         for skipped in 0..gap.min(DAYS) {
-            self.days[(self.next as usize + skipped) % DAYS] = 0;
+            self.days[(next as usize + skipped) % DAYS] = 0;
         }
         self.days[day as usize % DAYS] = quantise(value, unit);
-        self.next = day + 1;
+        self.next = (day + 1).min(u32::from(u16::MAX)) as u16;
+    }
+
+    /// The day after the newest stored one.
+    pub fn next(&self) -> u32 {
+        u32::from(self.next)
     }
 
     /// log10 of the value of `day` in units of `unit`; `None`: nothing, or no longer known.
     pub fn get(&self, day: u32) -> Option<f64> {
-        if day >= self.next || (day as usize) + DAYS < self.next as usize {
+        if day >= self.next() || (day as usize) + DAYS < self.next as usize {
             return None;
         }
         match self.days[day as usize % DAYS] {

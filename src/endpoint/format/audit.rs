@@ -81,13 +81,11 @@ impl Waiting {
             }
         }
         let found = self.0.iter().position(|event| event.id == id);
-        let at_index = found.unwrap_or_else(|| {
+        let index = found.unwrap_or(self.0.len());
+        if found.is_none() {
             self.0.push_back(Event { id: id.to_owned(), at: Some(at), ..Event::default() });
-            self.0.len() - 1
-        });
-        // The index was just found or made.
-        let last = self.0.len().saturating_sub(1);
-        &mut self.0[at_index.min(last)]
+        }
+        &mut self.0[index]
     }
 }
 
@@ -368,7 +366,8 @@ impl Event {
             let rest = body.get(from..)?;
             let ends = [" redactors=", " containerid=", " proctitle=", " cmdline="];
             let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
-            let text = rest.get(..end)?.trim().trim_matches('"');
+            let text = rest.get(..end)?.trim();
+            let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
             (!text.is_empty()).then(|| text.to_owned())
         };
         let mut names = (None, None);

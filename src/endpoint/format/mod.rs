@@ -17,6 +17,8 @@ use super::map::Mapping;
 use super::map_load;
 use super::tally::Reason;
 use super::tree::View;
+use crate::strict::Fault;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// A record with its notation taken off.
@@ -79,6 +81,7 @@ const TABLES: &[(&str, &str)] = &[
     ("santa.toml", include_str!("santa.toml")),
     ("macos.toml", include_str!("macos.toml")),
     ("osquery.toml", include_str!("osquery.toml")),
+    ("velociraptor.toml", include_str!("velociraptor.toml")),
     ("azure_vm.toml", include_str!("azure_vm.toml")),
     ("zeek.toml", include_str!("zeek.toml")),
     ("ecs.toml", include_str!("ecs.toml")),
@@ -145,6 +148,36 @@ impl Formats {
     pub fn with_site(mappings: Vec<Mapping>) -> Self {
         let own = mappings.into_iter().map(|mapping| Box::new(Table::new(mapping)) as Box<dyn Format>);
         Self { list: own.chain(all()).collect() }
+    }
+
+    /// The formats that a site described in files, and in every `*.toml` of folders, before the built-in ones.
+    pub fn from_paths(paths: &[PathBuf]) -> Result<Self, Vec<Fault>> {
+        let (mut mappings, mut faults) = (Vec::new(), Vec::new());
+        for path in map_load::files(paths, &mut faults) {
+            match map_load::read(&path) {
+                Ok(more) => mappings.extend(more),
+                Err(more) => faults.extend(more),
+            }
+        }
+        let formats = Self::with_site(mappings);
+        faults.extend(formats.twice());
+        if faults.is_empty() { Ok(formats) } else { Err(faults) }
+    }
+
+    /// Names that more than one format has.
+    fn twice(&self) -> Vec<Fault> {
+        let mut names: Vec<&str> = self.iter().flat_map(|format| format.names().iter().copied()).collect();
+        names.sort_unstable();
+        let pairs =
+            names.windows(2).filter(|pair| pair.first() == pair.get(1)).filter_map(|pair| pair.first());
+        pairs
+            .map(|name| Fault {
+                file: "endpoint formats".into(),
+                line: None,
+                what: format!("two formats are called {name}"),
+                cure: "give the one you describe a name of its own".to_owned(),
+            })
+            .collect()
     }
 
     /// All of them, in the order in which they are asked.

@@ -2,6 +2,7 @@
 
 use egret::history::cells::Cells;
 use egret::history::entry::{Entry, Maker};
+use egret::history::sheet::Sheet;
 use egret::history::zeek::Zeek;
 use egret::history::{json, value};
 
@@ -27,6 +28,31 @@ pub(super) fn zeek_seeds() -> Vec<Vec<u8>> {
     let dhcp = "#path\tdhcp\n#fields\tts\tmac\thost_name\tassigned_addr\tlease_time\tmsg_types\n\
                 1767571230.6\t02:a6:27:99:99:47\th\t10.0.0.1\t600.0\tREQUEST,ACK\n";
     [conn, dns, dhcp].iter().map(|log| format!("{head}{log}").into_bytes()).collect()
+}
+
+/// Lines of proxies and firewalls, as the first of them says.
+pub(super) fn sheet(bytes: &[u8]) {
+    let Some(mut sheet) = Sheet::of(bytes.split(|b| *b == b'\n').next().unwrap_or_default()) else { return };
+    let (mut maker, mut cells) = (Maker::default(), Cells::default());
+    for line in bytes.split(|b| *b == b'\n') {
+        if let Ok(Some(kind)) = sheet.line(line, &mut cells) {
+            judge(maker.entry(kind, &cells, line).ok());
+        }
+    }
+}
+
+pub(super) fn sheet_seeds() -> Vec<Vec<u8>> {
+    let squid = "1767571230.634 1500 10.0.0.1 TCP_TUNNEL/200 512 CONNECT a.example:443 ann HIER_DIRECT/203.0.113.9 - 9\n";
+    let elff = "#Fields: date time time-taken c-ip cs-bytes sc-bytes cs-host r-ip\n\
+                2026-01-05 00:00:30 300 10.0.0.1 9 5 a.example \"203.0.113.9\"\n";
+    let forti = "date=2026-01-05 time=00:00:30 eventtime=1767571230000000000 logid=\"0000000013\" type=\"traffic\" \
+                 srcip=10.0.0.1 srcport=5 dstip=203.0.113.9 dstport=443 sessionid=7 proto=6 duration=30 sentbyte=9 rcvdbyte=5\n";
+    let palo = "<14>Jan  5 00:00:30 fw 1,2026/01/05 00:00:30,0,TRAFFIC,end,0,2026/01/05 00:00:30,10.0.0.1,203.0.113.9,,,,,,\
+                ssl,,,,,,,,77,1,5,443,0,0,0,tcp,allow,14,9,5,9,2026/01/05 00:00:00,30\n";
+    let umbrella = "\"2026-01-05 00:00:00\",\"ann\",\"10.0.0.1\",\"\",\"203.0.113.9\",\"\",\"\",\"https://a.example/\",\"\",\"\",\"200\",\
+                    \"9\",\"5\"\n";
+    let zscaler = "2026-01-05 00:00:30\tproduct=NSS\trequestsize=9\tresponsesize=5\tClientIP=10.0.0.1\thostname=a.example\n";
+    [squid, elff, forti, palo, umbrella, zscaler].iter().map(|log| log.as_bytes().to_vec()).collect()
 }
 
 /// Lines of JSON.
