@@ -285,6 +285,7 @@ fn case_record(
         Bytes(into),
         reasons.join("; ")
     );
+    evidence.extend(found.steps.iter().map(Step::evidence));
     evidence.push(super::incidents::visibility(pair));
     evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
     IncidentRecord {
@@ -322,8 +323,6 @@ fn case_record(
         answers: Answers::default(),
         escalate: Escalation::default(),
         containment: Vec::new(),
-        sequence: found.steps.clone(),
-        context: Vec::new(),
     }
 }
 

@@ -178,7 +178,8 @@ impl Detector {
     pub(super) fn answer(&self, record: &mut IncidentRecord, learned: Option<((u32, u32), &Values)>) {
         if let Some(host) = record.identity.host.as_ref() {
             let said = record.identity.attribution.as_ref().and_then(|a| a.host_name.as_deref());
-            record.context = self.context.about(host.ip, said.or(host.name.as_deref()), record.at);
+            let about = self.context.about(host.ip, said.or(host.name.as_deref()), record.at);
+            record.evidence.extend(about.iter().map(crate::endpoint::ContextAlert::evidence));
         }
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
@@ -253,8 +254,6 @@ impl Detector {
             answers: Answers::default(),
             escalate: Escalation::default(),
             containment: Vec::new(),
-            sequence: Vec::new(),
-            context: Vec::new(),
         }
     }
 }

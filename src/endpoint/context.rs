@@ -6,6 +6,7 @@
 use super::secrets::redact;
 use super::times;
 use crate::detect::Map;
+use crate::output::Evidence;
 use crate::units::{Span, Timestamp};
 use serde_json::Value;
 use std::fs::File;
@@ -40,6 +41,23 @@ pub struct ContextAlert {
     pub severity: Option<Arc<str>>,
     /// Its number in the product.
     pub id: Option<Arc<str>>,
+}
+
+impl ContextAlert {
+    /// For records: the alert in one line, with the time in UTC.
+    pub fn evidence(&self) -> Evidence {
+        let mut stamp = Vec::new();
+        crate::output::stamp::Clock::default().people(self.at, &mut stamp);
+        let mut text = String::from_utf8_lossy(&stamp).into_owned();
+        text.push_str(&format!(" {}: {}", self.source, self.title));
+        if let Some(severity) = &self.severity {
+            text.push_str(&format!(", severity {severity}"));
+        }
+        if let Some(id) = &self.id {
+            text.push_str(&format!(", {id}"));
+        }
+        Evidence { name: "other_alert", value: 0.0, weight: 0.0, contribution: 0.0, text }
+    }
 }
 
 /// A host as an alert calls it.

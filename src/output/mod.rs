@@ -373,10 +373,6 @@ pub struct IncidentRecord {
     pub escalate: Escalation,
     /// What could be done, ready to read out, with what each would touch.
     pub containment: Vec<String>,
-    /// What the host did before, by its own clock; at most 20.
-    pub sequence: Vec<crate::detect::process::Step>,
-    /// Alerts of other products about the host within a day; at most 10.
-    pub context: Vec<crate::endpoint::ContextAlert>,
 }
 
 /// Everything that can be written.

@@ -166,11 +166,8 @@ impl Pseudonyms {
             hide(&mut answer.text);
             answer.evidence.iter_mut().for_each(hide);
         }
-        for step in &mut hidden.sequence {
-            step.path = step.path.as_ref().map(|path| self.text(path, &names).into());
-        }
-        for alert in &mut hidden.context {
-            alert.title = self.text(&alert.title, &names).into();
+        for flow in &mut hidden.flows {
+            flow.attribution = flow.attribution.as_ref().map(|said| Arc::new(self.attribution(said, &names)));
         }
         hidden
     }

@@ -269,22 +269,6 @@ pub(crate) fn incident() -> IncidentRecord {
         text: "10.1.2.3 (pc7) sent 312 MB to Dropbox within 4 s".into(),
         answers: answers(),
         escalate: Escalation { tier: 2, reasons: vec!["the device is not authorised".into()] },
-        sequence: vec![crate::detect::process::Step {
-            at: at(),
-            deed: crate::detect::process::Deed::Staged,
-            program: "tar".into(),
-            path: Some("/tmp/x.tgz".into()),
-            size: Some(12_000_000),
-            label: Some("Confidential".into()),
-            count: 1,
-        }],
-        context: vec![crate::endpoint::ContextAlert {
-            at: at(),
-            source: "suricata",
-            title: "ET POLICY archive upload".into(),
-            severity: Some("2".into()),
-            id: Some("2000001".into()),
-        }],
         containment: vec!["Isolate 10.1.2.3 (touches everything that this host does).".into()],
     }
 }
@@ -312,6 +296,7 @@ pub(crate) fn stats() -> Stats {
     let mut stats = Stats { uptime_secs: 62, lines: 12, ..Stats::default() };
     stats.feeds.push(crate::endpoint::feed::FeedCounters {
         name: "udp://127.0.0.1:5514".into(),
+        silent: true,
         ..Default::default()
     });
     stats.detect.blind_now[1] = true;

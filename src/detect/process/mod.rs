@@ -32,7 +32,7 @@ use crate::config::DetectConfig;
 use crate::endpoint::EndpointEvent;
 use crate::output::Severity;
 use crate::signatures::{Catalogue, ServiceId};
-use crate::units::{Bytes, Span, Timestamp};
+use crate::units::{Span, Timestamp};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "application_upload",
         "process",
         Some("AN1511"),
-        15_672_011,
+        15_672_101,
         "upload by an application that does not upload",
         application_upload::look,
     ),
@@ -50,7 +50,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "script_post",
         "process",
         Some("AN1511"),
-        15_672_012,
+        15_672_102,
         "script posts to a text site or web hook",
         script_post::look,
     ),
@@ -58,7 +58,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "first_upload",
         "process",
         Some("AN1511"),
-        15_672_013,
+        15_672_103,
         "program uploads that never did",
         first_upload::look,
     ),
@@ -66,7 +66,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "tool_upload",
         "process",
         Some("AN1512"),
-        15_672_014,
+        15_672_104,
         "upload by a transfer tool",
         tool_upload::look,
     ),
@@ -74,7 +74,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "archive_upload",
         "process",
         Some("AN1512"),
-        15_672_015,
+        15_672_105,
         "collected, packed and uploaded",
         archive_upload::look,
     ),
@@ -82,7 +82,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "disguised_upload",
         "process",
         Some("AN1512"),
-        15_672_016,
+        15_672_106,
         "upload by a program in disguise",
         disguised_upload::look,
     ),
@@ -90,7 +90,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "quarantine_upload",
         "process",
         Some("AN1513"),
-        15_672_017,
+        15_672_107,
         "quarantine mark removed, then upload",
         quarantine_upload::look,
     ),
@@ -98,7 +98,7 @@ pub(super) static ANALYTICS: &[Analytic] = &[
         "datastore_upload",
         "process",
         Some("AN1515"),
-        15_672_018,
+        15_672_108,
         "taken from a datastore, then uploaded",
         datastore_upload::look,
     ),
@@ -317,32 +317,6 @@ impl View {
     /// Less sure, less strong.
     fn doubt(&self) -> f64 {
         f64::from(self.confidence.clamp(0.1, 1.0)).log10()
-    }
-}
-
-impl Fact {
-    /// `12:03:04 tar wrote the archive /tmp/x.tgz (12 MB)`.
-    pub fn told(&self) -> String {
-        let at = self.at.secs().rem_euclid(86_400);
-        let mut text = format!(
-            "{:02}:{:02}:{:02} {} {}",
-            at / 3_600,
-            at / 60 % 60,
-            at % 60,
-            self.program,
-            self.deed.words()
-        );
-        if let Some(path) = &self.path {
-            text.push(' ');
-            text.push_str(path);
-        }
-        if let Some(size) = self.size {
-            text.push_str(&format!(" ({})", Bytes(size)));
-        }
-        if self.count > 1 {
-            text.push_str(&format!(" and {} more", self.count - 1));
-        }
-        text
     }
 }
 

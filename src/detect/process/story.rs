@@ -9,7 +9,8 @@ use crate::endpoint::{
     ClockClass, Common, ConnectEvent, EndpointEvent, FileEvent, FileOp, Proc, ProcessEvent, ProcessKind,
     SourceKind,
 };
-use crate::units::{Span, Timestamp};
+use crate::output::Evidence;
+use crate::units::{Bytes, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -122,7 +123,46 @@ pub struct Step {
     pub count: u32,
 }
 
+impl Step {
+    /// `12:03:04 tar wrote the archive /tmp/x.tgz (12 MB)`.
+    pub fn told(&self) -> String {
+        let at = self.at.secs().rem_euclid(86_400);
+        let (hour, minute, second) = (at / 3_600, at / 60 % 60, at % 60);
+        let mut text = format!("{hour:02}:{minute:02}:{second:02} {} {}", self.program, self.deed.words());
+        if let Some(path) = &self.path {
+            text.push(' ');
+            text.push_str(path);
+        }
+        if let Some(size) = self.size {
+            text.push_str(&format!(" ({})", Bytes(size)));
+        }
+        if let Some(label) = &self.label {
+            text.push_str(&format!(" [{label}]"));
+        }
+        if self.count > 1 {
+            text.push_str(&format!(" and {} more", self.count - 1));
+        }
+        text
+    }
+
+    /// For records: its name is what was done, its value the size of the file.
+    pub fn evidence(&self) -> Evidence {
+        Evidence {
+            name: self.deed.as_str(),
+            value: self.size.unwrap_or(0) as f64,
+            weight: 0.0,
+            contribution: 0.0,
+            text: self.told(),
+        }
+    }
+}
+
 impl Fact {
+    /// For people.
+    pub fn told(&self) -> String {
+        self.step().told()
+    }
+
     /// For records.
     pub fn step(&self) -> Step {
         Step {

@@ -61,7 +61,7 @@ impl Directory {
             let entry = match (is_compressed(&path), before) {
                 (true, Some(_)) => Entry::Done,
                 (true, None) => Entry::Growing(u64::MAX),
-                (false, before) => Entry::Followed(Box::new(Tail::new(&path, before))),
+                (false, before) => Entry::Followed(Box::new(Tail::alone(&path, before))),
             };
             self.files.insert(key, (path, entry));
         }

@@ -41,6 +41,8 @@ pub struct Tail {
     backlog: VecDeque<PathBuf>,
     /// Looks since the path became another file.
     renamed: u32,
+    /// Only this one file: what takes its path later is somebody else's.
+    alone: bool,
     piece: Vec<u8>,
 }
 
@@ -113,8 +115,14 @@ impl Tail {
             before,
             backlog: VecDeque::new(),
             renamed: 0,
+            alone: false,
             piece: vec![0; PIECE],
         }
+    }
+
+    /// Follows one file only, whatever is put in its place.
+    pub fn alone(path: &Path, before: Option<Place>) -> Self {
+        Self { alone: true, ..Self::new(path, before) }
     }
 
     /// Its path.
@@ -197,7 +205,7 @@ impl Tail {
             self.open = Open::at(&path, 0).ok();
             return if self.open.is_some() { Ok(true) } else { self.open_at(0) };
         }
-        let Some(open) = self.open.as_ref() else { return Ok(false) };
+        let Some(open) = self.open.as_ref().filter(|_| !self.alone) else { return Ok(false) };
         let Ok(meta) = fs::metadata(&self.path) else { return Ok(false) };
         if (meta.dev(), meta.ino()) == (open.place.device, open.place.inode) {
             return Ok(false);

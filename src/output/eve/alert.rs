@@ -4,8 +4,6 @@ use super::super::file::OutputConfig;
 use super::super::json::Json;
 use super::super::{Answer, AnswerState, Evidence, IncidentFlow, IncidentRecord, Phase, Severity, ids};
 use super::{Head, head, identity};
-use crate::detect::process::Step;
-use crate::endpoint::ContextAlert;
 
 /// Generator id of all our signatures.
 const GID: u64 = 1567;
@@ -114,12 +112,6 @@ fn incident(j: &mut Json<'_>, r: &IncidentRecord, config: &OutputConfig) {
     });
     let containment: Vec<&str> = r.containment.iter().map(String::as_str).collect();
     j.strs("containment", &containment);
-    if !r.sequence.is_empty() {
-        j.array("sequence", |j| r.sequence.iter().take(20).for_each(|s| step(j, s)));
-    }
-    if !r.context.is_empty() {
-        j.array("context", |j| r.context.iter().take(10).for_each(|a| context(j, a)));
-    }
     j.object("capture", |j| {
         j.uint("gap_bytes", r.gap_bytes);
         j.bool("midstream", r.midstream);
@@ -136,30 +128,6 @@ fn flow(j: &mut Json<'_>, f: &IncidentFlow, config: &OutputConfig) {
         j.uint("dest_port", u64::from(f.ends.responder_port));
         j.opt_str("name", f.name.as_deref());
         j.uint("up_bytes", f.up_bytes);
-    });
-}
-
-/// What the host did before: the time is that of its own clock.
-fn step(j: &mut Json<'_>, s: &Step) {
-    j.item(|j| {
-        j.time("time", s.at);
-        j.str("what", s.deed.as_str());
-        j.str("program", &s.program);
-        j.opt_str("path", s.path.as_deref());
-        if let Some(size) = s.size {
-            j.uint("size", size);
-        }
-        j.opt_str("label", s.label.as_deref());
-    });
-}
-
-fn context(j: &mut Json<'_>, a: &ContextAlert) {
-    j.item(|j| {
-        j.time("time", a.at);
-        j.str("source", a.source);
-        j.str("title", &a.title);
-        j.opt_str("severity", a.severity.as_deref());
-        j.opt_str("id", a.id.as_deref());
     });
 }
 

@@ -44,7 +44,7 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             }
         });
         if !stats.feeds.is_empty() {
-            j.array("feeds", |j| stats.feeds.iter().for_each(|f| feed(j, f)));
+            j.object("feeds", |j| feeds(j, &stats.feeds));
         }
         j.object("output", |j| {
             j.uint("lines", stats.lines);
@@ -65,19 +65,13 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
     });
 }
 
-fn feed(j: &mut Json<'_>, f: &FeedCounters) {
-    j.item(|j| {
-        j.str("name", &f.name);
-        j.uint("bytes", f.bytes);
-        j.uint("records", f.records);
-        j.uint("bad", f.bad);
-        j.uint("events", f.events);
-        j.uint("duplicates", f.duplicates);
-        j.uint("dropped", f.dropped);
-        j.uint("refused", f.refused);
-        j.uint("silences", f.silences);
-        j.bool("silent", f.silent);
-    });
+fn feeds(j: &mut Json<'_>, feeds: &[FeedCounters]) {
+    j.uint("events", feeds.iter().map(|f| f.events).sum());
+    j.uint("lost", feeds.iter().map(|f| f.bad + f.dropped + f.refused).sum());
+    let silent: Vec<&str> = feeds.iter().filter(|f| f.silent).map(|f| f.name.as_str()).collect();
+    if !silent.is_empty() {
+        j.strs("silent", &silent);
+    }
 }
 
 /// Counters of logs that were read.
