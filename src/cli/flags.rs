@@ -178,8 +178,9 @@ pub struct Common {
     #[arg(long, value_name = "[FORMAT=]PATH")]
     pub endpoint_log: Vec<EndpointInput>,
 
-    /// Alerts of other products (Suricata EVE, Defender, Elastic …): those about a host within a day stand on its
-    /// incidents (repeatable)
+    /// Alerts of other products, to stand on incidents (repeatable)
+    ///
+    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: those about a host within a day.
     #[arg(long, value_name = "PATH")]
     pub context_log: Vec<PathBuf>,
 

@@ -75,14 +75,15 @@ pub struct LiveFlags {
     #[arg(long, value_name = "KINDS")]
     pub log: Option<String>,
 
-    /// Endpoint log that is followed while it grows, so that alerts name the process: a file, a directory or `-` (repeatable)
+    /// Endpoint log to follow, so that alerts name the process
     ///
-    /// Syslog and HTTP are heard too: endpoint.listen in the configuration.
+    /// A file, a directory or `-`; repeatable. Syslog and HTTP are heard too: endpoint.listen in the configuration.
     #[arg(long, value_name = "[FORMAT=]PATH")]
     pub endpoint_log: Vec<EndpointInput>,
 
-    /// Alerts of other products (Suricata EVE, Defender, Elastic …), read once: those about a host within a day stand on
-    /// its incidents (repeatable)
+    /// Alerts of other products, to stand on incidents (repeatable)
+    ///
+    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: read once; those about a host within a day.
     #[arg(long, value_name = "PATH")]
     pub context_log: Vec<PathBuf>,
 
