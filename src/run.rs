@@ -20,23 +20,20 @@ use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
-use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
 use crate::detect::roster::Assets;
-use crate::front::{Front, Sink};
+use crate::front::Front;
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
 use crate::units::{Both, Timestamp};
-use crate::worker::{Worker, WorkerConfig};
+use crate::worker::{Direct, Worker, WorkerConfig};
 use endpoint::{EndpointLogs, Hearing};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time: as many as it looks ahead over, and few enough to stay in the first cache.
-const HANDED: usize = 32;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
 /// Prefixes outside home that are named.
@@ -175,17 +172,21 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     let mut detector = setup.hearing(woken);
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
-        let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
+        let mut sink = Direct::new(&mut worker, batch.lend());
         front.batch(&batch, &mut sink);
-        sink.hand_over();
+        sink.finish();
         hear(&mut worker, &mut detector, &mut setup.outputs);
         let (read, of) = source.progress();
         progress(read, of);
     }
-    let mut sink = Inline { worker: &mut worker, packets: Vec::new() };
+    batch.clear();
+    let mut sink = Direct::new(&mut worker, batch.lend());
     front.finish(&mut sink);
-    sink.hand_over();
-    worker.finish(front.now(), u64::MAX);
+    sink.finish();
+    let mut closing = worker.closing();
+    while worker.close_some(&mut closing, front.now(), u64::MAX).is_some() {
+        hear(&mut worker, &mut detector, &mut setup.outputs);
+    }
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
@@ -205,43 +206,6 @@ fn hear(worker: &mut Worker, detector: &mut Hearing, outputs: &mut Outputs) {
 fn write(outputs: &mut Outputs, records: Vec<Record>) {
     for record in records {
         outputs.write(&record);
-    }
-}
-
-/// Hands packets to the worker in the same thread.
-struct Inline<'w, 'b> {
-    worker: &'w mut Worker,
-    packets: Vec<Packet<'b>>,
-}
-
-impl Inline<'_, '_> {
-    fn hand_over(&mut self) {
-        self.worker.packets(&self.packets);
-        self.packets.clear();
-    }
-}
-
-impl<'b> Sink<'b> for Inline<'_, 'b> {
-    fn lent(&mut self, packet: Packet<'b>) {
-        self.packets.push(packet);
-        if self.packets.len() == HANDED {
-            self.hand_over();
-        }
-    }
-
-    fn passing(&mut self, packet: &Packet<'_>) {
-        self.hand_over();
-        self.worker.packets(std::slice::from_ref(packet));
-    }
-
-    fn neighbour(&mut self, seen: Neighbour) {
-        self.hand_over();
-        self.worker.neighbour(&seen);
-    }
-
-    fn tick(&mut self, now: Timestamp, ordinal: u64) {
-        self.hand_over();
-        self.worker.tick(now, ordinal);
     }
 }
 

@@ -97,6 +97,13 @@ pub struct Slot {
     pub vlan: u16,
 }
 
+impl Slot {
+    /// The VLAN tag that the card took out.
+    pub const fn tag(&self) -> Option<u16> {
+        if self.vlan == u16::MAX { None } else { Some(self.vlan) }
+    }
+}
+
 /// A piece of traffic: bytes as read, and the frames in it. Reused between reads.
 #[derive(Default, Debug)]
 pub struct Batch {
@@ -170,7 +177,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Gives frames in batches.
-pub trait Source {
+pub trait Source: Send {
     /// Clears `batch` and fills it with the next frames. False: the end, and the batch is empty.
     /// Trouble in the input ends that input and is told by [`Source::faults`].
     fn fill(&mut self, batch: &mut Batch) -> bool;

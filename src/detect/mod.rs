@@ -170,6 +170,7 @@ impl Detector {
     pub fn observe(&mut self, told: Told) {
         let now = told.now;
         self.watch.advance(now);
+        self.release_records(false, now);
         self.close_idle_incidents(now);
         match told.what {
             Telling::Named { flow, ends, at, facts, complete, path } => {
@@ -199,6 +200,7 @@ impl Detector {
 
     /// Time has passed without tellings.
     pub fn idle(&mut self, now: Timestamp) {
+        self.release_records(false, now);
         self.close_idle_incidents(now);
     }
 
@@ -210,6 +212,7 @@ impl Detector {
     /// The end of the input: closes what is open, unless it outlives the run.
     pub fn finish(&mut self, now: Timestamp) {
         self.watch.look();
+        self.release_records(true, now);
         if self.is_kept() {
             return;
         }
@@ -419,7 +422,7 @@ impl Detector {
             self.totals.add(&summary, &identity, open.sides);
         }
         if !self.terse {
-            self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+            self.record_flow(Box::new(FlowRecord { summary, identity, alerted }), now);
         }
     }
 
