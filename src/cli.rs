@@ -7,7 +7,7 @@ mod baseline;
 mod check;
 mod desk;
 mod flags;
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 mod live;
 mod load;
 mod messages;
@@ -23,7 +23,7 @@ pub use desk::{
 pub use flags::{
     CheckFlags, Command, Common, CompletionsFlags, LogsFlags, Policy, ReplayFlags, ServicesFlags, parse,
 };
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub use live::{LiveFlags, interfaces, live};
 pub use messages::{Exit, Stop, exit};
 pub use replay::{logs, replay};

@@ -81,6 +81,11 @@ pub struct WorkerCounters {
 }
 
 impl WorkerCounters {
+    /// Flows opened and not closed.
+    pub const fn open_now(&self) -> u64 {
+        self.opened - self.closed
+    }
+
     /// Adds another worker's figures.
     pub fn add(&mut self, other: &Self) {
         self.open += other.open;

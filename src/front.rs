@@ -15,6 +15,13 @@ const AHEAD: usize = 24;
 
 /// Takes what the front gives, in order.
 pub trait Sink<'b> {
+    /// A packet that [`decode::lean`] gives of frame `slot` of the batch.
+    #[allow(clippy::inline_always)] // a packet is written once, where it is wanted
+    #[inline(always)]
+    fn lean(&mut self, packet: Packet<'b>, slot: usize) {
+        let _ = slot;
+        self.lent(packet);
+    }
     /// A packet whose bytes lie in the batch.
     fn lent(&mut self, packet: Packet<'b>);
     /// A packet put together from fragments: its bytes are gone after the call.
@@ -66,13 +73,13 @@ impl Front {
                 bytes: batch.frame_bytes(slot),
                 wire_len: slot.wire_len,
                 link: slot.link,
-                vlan: (slot.vlan != u16::MAX).then_some(slot.vlan),
+                vlan: slot.tag(),
             };
             self.counters.frames += 1;
             self.counters.bytes += u64::from(slot.wire_len);
             if let Some(packet) = decode::lean(&frame) {
                 self.counters.decoded += 1;
-                sink.lent(packet);
+                sink.lean(packet, i);
                 continue;
             }
             match decode::walk(&frame) {

@@ -10,9 +10,9 @@ fn main() -> ExitCode {
 fn flags_to_exit() -> Result<Exit, Stop> {
     match cli::parse(std::env::args_os())? {
         Command::Replay(flags) => cli::replay(&flags),
-        #[cfg(target_os = "linux")]
+        #[cfg(live)]
         Command::Live(flags) => cli::live(&flags),
-        #[cfg(target_os = "linux")]
+        #[cfg(live)]
         Command::Interfaces => cli::interfaces(),
         Command::Logs(flags) => cli::logs(&flags),
         Command::Incidents(flags) => cli::incidents(&flags),

@@ -6,7 +6,7 @@
 
 mod endpoint;
 mod keep;
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub mod live;
 mod logs;
 mod merge;
@@ -15,28 +15,26 @@ mod shards;
 pub use keep::{asleep, settle};
 pub use logs::{LogSetup, logs};
 
+use crate::capture::bpf::{Filter, Sieve};
 use crate::capture::replay::Replay;
 use crate::capture::{Batch, Fault, Source};
 use crate::config::Config;
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
-use crate::decode::{Neighbour, Packet};
 use crate::detect::Detector;
 use crate::detect::roster::Assets;
 use crate::endpoint::Context;
-use crate::front::{Front, Sink};
+use crate::front::Front;
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
 use crate::units::{Both, Timestamp};
-use crate::worker::{Worker, WorkerConfig};
+use crate::worker::{Direct, Worker, WorkerConfig};
 use endpoint::{EndpointLogs, Hearing};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Packets handed to the worker at a time: as many as it looks ahead over, and few enough to stay in the first cache.
-const HANDED: usize = 32;
 /// Rows in the table of uploads.
 const UPLOAD_ROWS: usize = 20;
 /// Prefixes outside home that are named.
@@ -86,6 +84,7 @@ impl Setup {
             flows: (config.flows.table / workers).max(1),
             timeouts: config.flows.timeouts,
             report_every: config.flows.report_every,
+            sent_twice: config.capture.sent_twice,
         }
     }
 
@@ -123,9 +122,46 @@ fn assets_of(config: &Config) -> Assets {
     config.facts.assets.as_deref().and_then(|path| Assets::read(path).ok()).unwrap_or_default()
 }
 
-/// Replays capture files.
+/// Replays capture files: the frames that the filter of the configuration lets through.
 pub fn replay(setup: Setup, paths: &[PathBuf], progress: Progress<'_>) -> Result<RunSummary, Error> {
-    run(setup, &mut Replay::open(paths), progress)
+    let filter = setup.config.capture.bpf.as_deref().map(Filter::parse).transpose();
+    let filter = filter.map_err(|bad| Error::Capture(bad.to_string()))?;
+    let mut files = Replay::open(paths);
+    match filter {
+        None => run(setup, &mut files, progress),
+        Some(filter) => run(setup, &mut Sifted { source: files, sieve: Sieve::new(filter) }, progress),
+    }
+}
+
+/// A source of which only some frames are wanted.
+struct Sifted<S> {
+    source: S,
+    sieve: Sieve,
+}
+
+impl<S: Source> Source for Sifted<S> {
+    fn fill(&mut self, batch: &mut Batch) -> bool {
+        while self.source.fill(batch) {
+            let Batch { bytes, slots } = batch;
+            slots.retain(|slot| {
+                let start = slot.offset as usize;
+                let frame = bytes.get(start..start + slot.captured as usize).unwrap_or_default();
+                self.sieve.passes(slot, frame)
+            });
+            if !batch.slots.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn faults(&self) -> &[Fault] {
+        self.source.faults()
+    }
+
+    fn progress(&self) -> (u64, Option<u64>) {
+        self.source.progress()
+    }
 }
 
 /// Runs a source to its end.
@@ -147,17 +183,21 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     let mut detector = setup.hearing(woken);
     let mut batch = Batch::default();
     while source.fill(&mut batch) {
-        let mut sink = Inline { worker: &mut worker, packets: Vec::with_capacity(HANDED) };
+        let mut sink = Direct::new(&mut worker, batch.lend());
         front.batch(&batch, &mut sink);
-        sink.hand_over();
+        sink.finish();
         hear(&mut worker, &mut detector, &mut setup.outputs);
         let (read, of) = source.progress();
         progress(read, of);
     }
-    let mut sink = Inline { worker: &mut worker, packets: Vec::new() };
+    batch.clear();
+    let mut sink = Direct::new(&mut worker, batch.lend());
     front.finish(&mut sink);
-    sink.hand_over();
-    worker.finish(front.now(), u64::MAX);
+    sink.finish();
+    let mut closing = worker.closing();
+    while worker.close_some(&mut closing, front.now(), u64::MAX).is_some() {
+        hear(&mut worker, &mut detector, &mut setup.outputs);
+    }
     hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
@@ -180,43 +220,6 @@ fn write(outputs: &mut Outputs, records: Vec<Record>) {
     }
 }
 
-/// Hands packets to the worker in the same thread.
-struct Inline<'w, 'b> {
-    worker: &'w mut Worker,
-    packets: Vec<Packet<'b>>,
-}
-
-impl Inline<'_, '_> {
-    fn hand_over(&mut self) {
-        self.worker.packets(&self.packets);
-        self.packets.clear();
-    }
-}
-
-impl<'b> Sink<'b> for Inline<'_, 'b> {
-    fn lent(&mut self, packet: Packet<'b>) {
-        self.packets.push(packet);
-        if self.packets.len() == HANDED {
-            self.hand_over();
-        }
-    }
-
-    fn passing(&mut self, packet: &Packet<'_>) {
-        self.hand_over();
-        self.worker.packets(std::slice::from_ref(packet));
-    }
-
-    fn neighbour(&mut self, seen: Neighbour) {
-        self.hand_over();
-        self.worker.neighbour(&seen);
-    }
-
-    fn tick(&mut self, now: Timestamp, ordinal: u64) {
-        self.hand_over();
-        self.worker.tick(now, ordinal);
-    }
-}
-
 /// What is left when the last frame or line has been dealt with.
 struct End {
     stats: Stats,
@@ -234,7 +237,7 @@ struct End {
 
 impl End {
     /// The end of a live run: each worker had a front of its own.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     fn of_live(
         fronts: Vec<(FrontCounters, Option<(Timestamp, Timestamp)>, Timestamp)>,
         workers: Vec<WorkerCounters>,

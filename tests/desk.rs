@@ -152,7 +152,7 @@ fn faults(schema: &Value, value: &Value, path: &str, out: &mut Vec<String>) {
         }
         Value::String(_) if kind == "string" => {}
         Value::Bool(_) if kind == "boolean" => {}
-        Value::Number(n) if kind == "integer" && n.is_u64() => {}
+        Value::Number(n) if kind == "integer" && (n.is_u64() || n.is_i64()) => {}
         Value::Number(_) if kind == "number" => {}
         _ => out.push(format!("{path} is no {kind}: {value}")),
     }

@@ -329,20 +329,42 @@ fn a_full_table_evicts_and_counts_and_loses_nothing() {
     let (mut ordinal, mut told) = (0, Vec::new());
     for port in 1..=500 {
         small_flow(&mut worker, 2_000 + port, &mut ordinal, 100);
-        assert!(worker.counters().open <= 12, "three quarters of the room are for IPv4");
+        assert!(worker.counters().open <= 16, "room for sixteen");
         told.extend(worker.take_told());
     }
     let counters = worker.counters();
-    assert_eq!((counters.opened, counters.evicted, counters.open), (500, 488, 12));
+    assert_eq!((counters.opened, counters.evicted, counters.open), (500, 484, 16));
     worker.finish(Timestamp::from_nanos(START), u64::MAX);
     told.extend(worker.take_told());
     let ended = summaries(&told);
     let ids: HashSet<_> = ended.iter().map(|s| s.flow).collect();
     assert_eq!((ended.len(), ids.len()), (500, 500));
-    assert_eq!(ended.iter().filter(|s| s.end == Some(EndReason::Evicted)).count(), 488);
+    assert_eq!(ended.iter().filter(|s| s.end == Some(EndReason::Evicted)).count(), 484);
     assert_eq!(ended.iter().map(|s| s.counts.up.payload).sum::<u64>(), 50_000);
     let by_delta: u64 = deltas(&told).map(|(_, d)| d.bytes.up).sum();
     assert_eq!(by_delta, 50_000);
+}
+
+#[test]
+fn both_families_share_the_room() {
+    let wide = Pair::V6 { src: 1, dst: 2 };
+    for (floods, [kept_v4, kept_v6]) in [(Pair::V4 { src: 1, dst: 2 }, [12, 4]), (wide, [12, 4])] {
+        let mut worker = Worker::new(WorkerConfig { flows: 16, ..WorkerConfig::default() });
+        let rare = if floods == wide { Pair::V4 { src: 1, dst: 2 } } else { wide };
+        let kinds = [(floods, 100), (rare, 100), (floods, 100)];
+        let ports = kinds.into_iter().flat_map(|(pair, count)| (0..count).map(move |port| (pair, port)));
+        for (n, (pair, port)) in ports.enumerate() {
+            let n = n as u64;
+            worker.packets(&[Packet { pair, src_port: 2_000 + port, ..blank(n, START + n as i64) }]);
+            assert!(worker.counters().open <= 16);
+        }
+        drop(worker.take_told());
+        worker.finish(Timestamp::from_nanos(START), u64::MAX);
+        let told = worker.take_told();
+        let left = summaries(&told);
+        let v6 = left.iter().filter(|s| s.ends.originator.is_ipv6()).count();
+        assert_eq!([left.len() - v6, v6], [kept_v4, kept_v6], "{floods:?}");
+    }
 }
 
 #[test]

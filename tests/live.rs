@@ -9,6 +9,7 @@ mod netns;
 #[path = "common/pcapwrite.rs"]
 mod pcapwrite;
 
+use egret::capture::bpf::Filter;
 use egret::capture::live::Notice;
 use egret::capture::ring::RingConfig;
 use egret::config::Config;
@@ -22,7 +23,7 @@ use pcapwrite::{Classic, Frame};
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -288,6 +289,60 @@ fn an_undersized_ring_drops_and_says_exactly_how_many() {
     }
 }
 
+/// Captures with a filter. Gives the frames that came through.
+fn through(cable: &Cable, filter: &str, frames: &[Vec<u8>]) -> u64 {
+    let dir = dir("filter");
+    let mut live = Live::default();
+    live.capture.interfaces = vec![FAR.to_owned()];
+    live.capture.ring = RingConfig { snap: 96, ..small() };
+    live.capture.filter = Some(Filter::parse(filter).unwrap());
+    let (ready, stop) = (Mutex::new(Vec::new()), Arc::clone(&live.stop));
+    let summary = std::thread::scope(|scope| {
+        let (ready, live, setup) = (&ready, &live, setup(&dir, 2));
+        let sensor = scope.spawn(move || {
+            let mut hear = |notice: Notice| ready.lock().unwrap().push(notice);
+            cable.at_tap(|| run::live::run(setup, live, &mut hear)).unwrap().unwrap()
+        });
+        wait_for(ready, |n| *n == Notice::Ready);
+        cable.send(frames, RATE).unwrap();
+        stop.store(true, Ordering::Relaxed);
+        sensor.join().unwrap()
+    });
+    let (seen, dropped, ..) = accounts(&summary);
+    assert_eq!(dropped, 0);
+    // The headers tell the lengths of what was not kept.
+    let payload = |flow: &String| flow.contains("\"payload_toserver\":1300");
+    assert!(flows(&dir).iter().all(payload), "{:?}", flows(&dir));
+    seen
+}
+
+#[test]
+fn a_filter_holds_and_the_snap_length_with_it() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    // One large datagram for each of several ports, plain and in a VLAN.
+    let frames: Vec<_> = (0..100u16)
+        .map(|n| {
+            let packet =
+                v4(0x0a00_0001, 0xc633_6401, 17, n + 1, 0, &udp(40_000 + n, 5_000 + n % 2, &[7; 1_300]));
+            if n < 60 {
+                ethernet(0x0800, &packet)
+            } else {
+                ethernet(0x8100, &cat(&[&[0, 42, 8, 0], &packet]))
+            }
+        })
+        .collect();
+    // `udp dst port 5001` without VLAN tags, as tcpdump prints it for Ethernet.
+    let numbers =
+        "9,40 0 0 12,21 0 6 2048,48 0 0 23,21 0 4 17,177 0 0 14,72 0 0 16,21 0 1 5001,6 0 0 262144,6 0 0 0";
+    // The kernel takes the outer tag out of the frame before the filter looks.
+    assert_eq!(through(&cable, numbers, &frames), 50);
+    if cfg!(feature = "libpcap") {
+        assert_eq!(through(&cable, "udp dst port 5001 and not vlan", &frames), 30);
+        assert_eq!(through(&cable, "vlan 42 and udp dst port 5000", &frames), 20);
+        assert_eq!(through(&cable, "greater 60", &frames), 100);
+    }
+}
+
 #[test]
 fn an_interface_may_go_and_come_back() {
     let (_turn, Some(cable)) = (turn(), cable()) else { return };
@@ -310,6 +365,118 @@ fn an_interface_may_go_and_come_back() {
     });
     let (seen, dropped, handed, _) = accounts(&summary);
     assert_eq!((sent, handed), (seen + dropped, 0), "{notices:?}");
+}
+
+#[test]
+fn several_interfaces_come_together() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    cable.plug_second().unwrap();
+    let (dir, frames) = (dir("several"), frames(Way::Plain, 10));
+    let replay = replayed(&self::dir("several-replay"), &frames);
+    let mut live = Live::default();
+    live.capture.interfaces = vec![FAR.to_owned(), "tap1".to_owned()];
+    live.capture.ring = small();
+    // The two directions of a tap: hosts have addresses in 10.0.0.0/8. Rounds go there, then back, as on a slow line.
+    let rounds: Vec<&[Vec<u8>]> = frames.chunk_by(|a, b| (a[26] == 10) == (b[26] == 10)).collect();
+    let (ready, stop, mut sent) = (Mutex::new(Vec::new()), Arc::clone(&live.stop), 0);
+    let summary = std::thread::scope(|scope| {
+        let (ready, live, setup, cable) = (&ready, &live, setup(&dir, 2), &cable);
+        let sensor = scope.spawn(move || {
+            let mut hear = |notice: Notice| ready.lock().unwrap().push(notice);
+            cable.at_tap(|| run::live::run(setup, live, &mut hear)).unwrap().unwrap()
+        });
+        wait_for(ready, |n| *n == Notice::Ready);
+        for round in rounds {
+            let near = if round[0][26] == 10 { "gen0" } else { "gen1" };
+            sent += cable.send_from(near, round, RATE).unwrap();
+            // Blocks are handed over after 10 ms.
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        stop.store(true, Ordering::Relaxed);
+        sensor.join().unwrap()
+    });
+    let (seen, dropped, ..) = accounts(&summary);
+    assert_eq!((sent, dropped), (seen, 0));
+    assert_eq!(flows(&dir), replay);
+}
+
+/// The built program, capturing.
+fn program(cable: &Cable, dir: &Path, more: &[&str]) -> Child {
+    let child = Command::new("ip")
+        .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
+        .args(["--ring", "16MiB", "-o"])
+        .arg(dir)
+        .args(more)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    // It is up when the log is there and what is sent arrives: sent until then, it does not count.
+    while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn logs_are_rotated_and_reopened_while_it_runs() {
+    let (_turn, Some(cable)) = (turn(), cable()) else { return };
+    let dir = dir("rotated");
+    // A run that is killed leaves lines under the plain name; the next puts them away and compresses them.
+    std::fs::write(dir.join("eve.json"), "{\"event_type\":\"old\"}\n{\"half").unwrap();
+    let every = ["--set", "output.rotate_every=1s"];
+    let mut child = program(&cable, &dir, &every);
+    let frames = frames(Way::Plain, 4);
+    for _ in 0..4 {
+        cable.send(&frames, RATE).unwrap();
+        std::thread::sleep(Duration::from_millis(1_100));
+    }
+    signal(&child, "-TERM");
+    assert!(child.wait().unwrap().success());
+    let zipped = rotated(&dir);
+    let old = zipped.iter().filter(|text| text.contains("\"old\"")).count();
+    assert_eq!(old, 1, "{zipped:?}");
+    for line in zipped.iter().flat_map(|text| text.lines()) {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+    // Somebody else moves them: SIGHUP opens the file anew, and what is written goes there.
+    std::fs::remove_file(dir.join("eve.json")).unwrap();
+    let mut child = program(&cable, &dir, &["--set", "output.rotate=false"]);
+    std::fs::rename(dir.join("eve.json"), dir.join("eve.json.1")).unwrap();
+    signal(&child, "-HUP");
+    let began = Instant::now();
+    while !dir.join("eve.json").exists() {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cable.send(&frames, RATE).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&child, "-TERM");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(flows(&dir).len(), PAIRS as usize);
+}
+
+/// The texts of the logs that have been put away and compressed.
+fn rotated(dir: &Path) -> Vec<String> {
+    let entries =
+        |dir: &Path| -> Vec<PathBuf> { std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect() };
+    let days = entries(dir).into_iter().filter(|path| path.is_dir());
+    let files = days.flat_map(|day| entries(&day));
+    let zipped = files.filter(|path| path.to_string_lossy().contains(".json.gz"));
+    zipped
+        .map(|path| {
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())
+                .read_to_string(&mut text)
+                .unwrap();
+            text
+        })
+        .collect()
 }
 
 #[test]
@@ -350,23 +517,10 @@ fn what_cannot_be_opened_is_explained() {
 fn the_program_captures_until_a_signal_and_writes_stats() {
     let (_turn, Some(cable)) = (turn(), cable()) else { return };
     let dir = dir("program");
-    let mut sensor = Command::new("ip")
-        .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
-        .args(["--workers", "2", "--ring", "16MiB", "--json", "-o"])
-        .arg(&dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut sensor = program(&cable, &dir, &["--json", "--workers", "2"]);
     let frames = frames(Way::Vlan, 10);
-    let began = Instant::now();
-    // It is up when the log is there and what is sent arrives: sent until then, it does not count.
-    while std::fs::metadata(dir.join("eve.json")).is_err() && began.elapsed() < Duration::from_secs(20) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(300));
     let sent = cable.send(&frames, RATE).unwrap();
-    let pid = sensor.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    signal(&sensor, "-TERM");
     let mut said = String::new();
     sensor.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(sensor.wait().unwrap().success());

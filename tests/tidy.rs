@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 const MAX_FUNCTION: usize = 70;
 const MAX_FILE: usize = 600;
 /// Where `unsafe` may stand.
-const UNSAFE: &[&str] =
-    &["src/flow/huge.rs", "src/flow/prefetch.rs", "src/capture/ring.rs", "tests/common/netns.rs"];
+const UNSAFE: &[&str] = &[
+    "src/flow/huge.rs",
+    "src/flow/prefetch.rs",
+    "src/capture/ring.rs",
+    "src/capture/poll.rs",
+    "tests/common/netns.rs",
+    "tests/allocations.rs",
+];
 /// Words that put work off. Written in two, so that this file keeps its own rule.
 const PUT_OFF: &[&str] =
     &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimpl", "emented!(")];

@@ -72,6 +72,12 @@ impl Joiner {
         forth.chain(back).filter(|(_, s, _)| s.proto == 0 || s.proto == proto).collect()
     }
 
+    /// Clocks of the events that have the ports and addresses of a flow.
+    pub(super) fn clocks_of_ports(&self, seat: &Seat) -> Vec<u32> {
+        let addressed = self.exact(seat).into_iter().filter(|(_, _, facing)| facing.addressed);
+        addressed.map(|(_, s, _)| s.clock).collect()
+    }
+
     /// Learns from what a flow and its events prove: clocks and addresses.
     pub(super) fn settle(&mut self, flow: FlowId) {
         let Some(seat) = self.seats.find(flow) else { return };
@@ -100,6 +106,7 @@ impl Joiner {
         for (id, clock, host, ip, teaches, off) in lessons {
             self.counters.joined += 1;
             if teaches && self.clocks.clock_mut(clock).is_some_and(|c| c.learn(first, off)) {
+                self.lessons += 1;
                 self.waiting.all_changed();
             }
             self.proven(ip, host, Proof::Exact, first, None);
@@ -136,7 +143,8 @@ impl Joiner {
         }
         let e = &seat.ends;
         let same = self.seats.with_ports(e.originator_port, wide(e.responder), e.responder_port);
-        let flows = same.filter(|s| s.ends == seat.ends).count();
+        let same: Vec<i64> = same.filter(|s| s.ends == seat.ends).map(|s| s.first).collect();
+        let flows = same.len();
         let mut found: Vec<Candidate> = Vec::new();
         for (_, s, facing) in &all {
             let reading = self.clocks.reading(s.clock, seat.first);
@@ -144,12 +152,19 @@ impl Joiner {
             let events = all.iter().filter(|(_, o, f)| f == facing && o.clock == s.clock).count();
             let alone = flows == 1 && events == 1;
             let worth = if facing.addressed {
-                worth_of_ports(seat.proto() == 6, reading.known, delta, alone)
+                let service = e.originator_port == e.responder_port;
+                let tcp = seat.proto() == 6;
+                worth_of_ports(tcp, reading.known, delta, if tcp { alone } else { service })
             } else {
                 self.worth_of_translation(seat, s, reading, delta)
             };
             let Some((level, confidence)) = worth else { continue };
-            let delta = delta.unwrap_or_else(|| middle(s) - reading.offset - seat.first);
+            let own = middle(s).saturating_sub(reading.offset);
+            let delta = delta.unwrap_or(own - seat.first);
+            // Ports that came again: an event belongs to the nearest of their flows.
+            if same.iter().any(|first| own.abs_diff(*first) < delta.unsigned_abs()) {
+                continue;
+            }
             let wanted = facing.side == seat.side;
             found.push(Candidate { level, confidence, delta, process: s.process, clock: s.clock, wanted });
         }
@@ -290,16 +305,27 @@ impl Joiner {
         found.sort_by_key(|c| (c.delta.abs(), c.process));
         let alone =
             found.first().is_some_and(|f| found.iter().all(|c| self.same_program(c.process, f.process)));
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for process in found.iter().filter_map(|c| self.processes.find(c.process)) {
+            if !names.contains(&process.name) {
+                names.push(Arc::clone(&process.name));
+            }
+        }
+        let programs = names.len().max(2);
         let resolver = |c: &Candidate| {
             level == Level::L2s
                 && self.processes.find(c.process).is_some_and(|p| programs::is_resolver(&p.name))
         };
-        let claimed = if holders.iter().all(|h| h.is_proven()) { 1.0 } else { 0.7 };
+        let claimed = match holders {
+            [one] if !one.is_proven() => 0.95,
+            _ if holders.iter().all(|h| h.is_proven()) => 1.0,
+            _ => 0.6,
+        };
         for c in &mut found {
             let worth = match (level, alone) {
                 _ if resolver(c) => 0.4,
                 (Level::L2d, true) => 0.85,
-                (Level::L2d, false) => 0.5,
+                (Level::L2d, false) => 0.9 / programs as f32,
                 (Level::L2s, true) => 0.8,
                 (Level::L2s, false) => 0.5,
                 (_, true) => 0.75,
@@ -471,14 +497,17 @@ impl Seat {
 }
 
 /// The level of an event with all ports and addresses. `delta`: it lies in time; `alone`: neither another flow nor
-/// another event has these ports. A TCP connection is never refused because of a clock: no two of some hundred were ever
-/// the same by chance. UDP ports are, and wait until the clock is known.
+/// another event has these ports; of UDP, both ends have the same port, which only services do. A TCP connection is never
+/// refused because of a clock: no two of some hundred were ever the same by chance. UDP ports are, and wait until the
+/// clock is known.
 fn worth_of_ports(tcp: bool, known: Known, delta: Option<i64>, alone: bool) -> Option<(Level, f32)> {
     match (tcp, known, delta) {
         (true, Known::Surely, Some(_)) => Some((Level::L1, 0.99)),
         (true, Known::Once, Some(_)) => Some((Level::L1c, 0.95)),
         (true, Known::Not, Some(_)) => Some((Level::L1, 0.97)),
         (true, _, None) if alone => Some((Level::L1c, 0.88)),
+        // A service that talks to its like from one port keeps its socket for as long as it runs.
+        (false, Known::Surely, None) if alone => Some((Level::L1c, 0.88)),
         (false, Known::Surely, Some(_)) => Some((Level::L1, 0.98)),
         (false, Known::Once, Some(_)) => Some((Level::L1c, 0.93)),
         (false, Known::Not, Some(_)) => Some((Level::L1c, 0.88)),

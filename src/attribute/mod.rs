@@ -137,6 +137,8 @@ pub struct Joiner {
     patterns: Patterns,
     waiting: Waiting,
     counters: JoinCounters,
+    /// Times that a clock said something new.
+    lessons: u64,
     now: i64,
 }
 
@@ -156,6 +158,7 @@ impl Joiner {
             patterns: Patterns::default(),
             waiting: Waiting::default(),
             counters: JoinCounters::default(),
+            lessons: 0,
             now: i64::MIN,
         }
     }
@@ -271,7 +274,7 @@ impl Joiner {
     }
 
     fn proven(&mut self, ip: IpAddr, host: u32, proof: Proof, at: i64, secs: Option<u64>) {
-        if self.leases.prove(ip, host, proof, at, secs) {
+        if is_one_host(ip) && self.leases.prove(ip, host, proof, at, secs) {
             self.waiting.all_changed();
         }
     }
@@ -280,7 +283,8 @@ impl Joiner {
         self.counters.connects += 1;
         let process = self.learn(&e.proc, by, None);
         let remote = e.remote.to_canonical();
-        if !is_one_host(remote) {
+        let group = !is_one_host(remote);
+        if remote.is_unspecified() || (group && e.local_port.is_none()) {
             self.counters.groups += 1;
             return process;
         }
@@ -291,12 +295,12 @@ impl Joiner {
         if let Some(name) = e.domain.as_ref().filter(|_| e.domain_asked) {
             self.asked.note((by.host, &**name), by.spoke(process));
         }
-        if e.direction != Dir::In {
+        if e.direction != Dir::In && !group {
             self.talks.note((by.host, wide(remote), e.remote_port), by.spoke(process));
         }
         let local =
             e.local.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
-        if let Some(ip) = local {
+        if let Some(ip) = local.filter(|ip| is_one_host(*ip)) {
             let at = self.true_time(by.clock, by.at);
             self.proven(ip, by.host, Proof::Claim, at, None);
         }
@@ -364,7 +368,17 @@ impl Joiner {
 
     fn take_guess(&mut self, guess: patterns::Guess) {
         let host = self.clocks.clock(guess.clock).map(|c| c.key.host);
-        let (Some(host), Some(clock)) = (host, self.clocks.clock_mut(guess.clock)) else { return };
+        let Some(host) = host else { return };
+        // Where nothing says that the host is at this address, chance must be out of the question; where another host
+        // is, it was chance.
+        let holders = self.leases.holders(guess.ip, guess.at);
+        let own = self.hosts.same(host);
+        let holds = holders.iter().any(|h| own.contains(&h.host));
+        let taken = holders.iter().any(|h| h.is_proven() && !own.contains(&h.host));
+        if taken || (!holds && guess.agree < BLIND_AGREE) {
+            return;
+        }
+        let Some(clock) = self.clocks.clock_mut(guess.clock) else { return };
         clock.guess(guess.at, guess.offset);
         self.proven(guess.ip, host, Proof::Pattern, guess.at, None);
         self.waiting.all_changed();
@@ -420,6 +434,21 @@ impl Joiner {
             self.waiting.rests_on(flow, process.key);
         }
         Some(Arc::new(said))
+    }
+
+    /// An event with the ports of this flow is there, and its clock is not certain yet: what is said of the flow may
+    /// soon be better.
+    pub fn is_in_doubt(&self, flow: FlowId) -> bool {
+        self.seats.find(flow).is_some_and(|seat| {
+            let clocks = self.clocks_of_ports(seat);
+            !clocks.is_empty()
+                && clocks.iter().all(|c| self.clocks.reading(*c, seat.first).known < Known::Surely)
+        })
+    }
+
+    /// Changes whenever a clock has been learned.
+    pub fn lessons(&self) -> u64 {
+        self.lessons
     }
 
     /// An alert is about this flow: when more is known of it, [`Joiner::take_updates`] says so.
@@ -488,6 +517,8 @@ impl Joiner {
     }
 }
 
+/// Destinations that must agree before a host is put at an address that no log gives it.
+const BLIND_AGREE: usize = 6;
 /// Remarks on clocks at most.
 const REMARKS: usize = 10;
 

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 /// Destinations remembered; the oldest go.
 const MAX_DESTINATIONS: usize = 1 << 16;
-/// What is remembered of one destination. One that everybody goes to tells nothing.
+/// What is remembered of one destination.
 const PER_DESTINATION: usize = 8;
 /// Pairs of clock and address that are in question; the oldest go.
 const MAX_BALLOTS: usize = 1 << 14;
@@ -28,6 +28,8 @@ pub(super) struct Guess {
     pub at: i64,
     /// Event less flow.
     pub offset: i64,
+    /// Destinations that agree.
+    pub agree: usize,
 }
 
 /// Events and flows of a destination.
@@ -35,6 +37,8 @@ pub(super) struct Guess {
 struct Destination {
     events: VecDeque<(u32, i64)>,
     flows: VecDeque<(IpAddr, i64)>,
+    /// More of either than is remembered: everybody goes there, and it tells nothing.
+    busy: bool,
 }
 
 /// See the module.
@@ -57,8 +61,8 @@ impl Patterns {
         }
         let key = (s.remote, s.remote_port);
         let place = self.destination(key);
-        push(&mut place.events, (s.clock, s.at));
-        let flows: Vec<_> = place.flows.iter().copied().collect();
+        place.busy |= push(&mut place.events, (s.clock, s.at));
+        let flows = if place.busy { Vec::new() } else { place.flows.iter().copied().collect() };
         let own = |ip: IpAddr| s.local == 0 || s.local == wide(ip);
         let pairs = flows.into_iter().filter(|(ip, _)| own(*ip));
         pairs.filter_map(|(ip, first)| self.vote(s.clock, ip, first, s.at - first, key)).collect()
@@ -71,8 +75,8 @@ impl Patterns {
         }
         let key = (wide(ends.responder), ends.responder_port);
         let place = self.destination(key);
-        push(&mut place.flows, (ends.originator, first));
-        let events: Vec<_> = place.events.iter().copied().collect();
+        place.busy |= push(&mut place.flows, (ends.originator, first));
+        let events = if place.busy { VecDeque::new() } else { place.events.clone() };
         let pairs = events.into_iter();
         pairs.filter_map(|(clock, at)| self.vote(clock, ends.originator, first, at - first, key)).collect()
     }
@@ -99,14 +103,17 @@ impl Patterns {
             }
             self.asked.push_back(pair);
         }
-        let offset = self.ballots.entry(pair).or_default().vote(offset, key)?;
-        Some(Guess { clock, ip, at, offset })
+        let (offset, agree) = self.ballots.entry(pair).or_default().vote(offset, key)?;
+        Some(Guess { clock, ip, at, offset, agree })
     }
 }
 
-fn push<T>(list: &mut VecDeque<T>, item: T) {
-    if list.len() >= PER_DESTINATION {
+/// Adds an item; true when an old one had to go.
+fn push<T>(list: &mut VecDeque<T>, item: T) -> bool {
+    let full = list.len() >= PER_DESTINATION;
+    if full {
         list.pop_front();
     }
     list.push_back(item);
+    full
 }

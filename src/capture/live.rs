@@ -1,10 +1,12 @@
-//! Live interfaces: for each worker a [`Tap`] with one ring per interface, all rings of an interface in one fanout
-//! group.
+//! Live interfaces: for each worker a [`Tap`] with one door per interface; on Linux that is a ring, all rings of an
+//! interface in one fanout group.
 //!
 //! An interface that goes down is waited for. One that is removed and made again gets new rings, opened all at once
 //! and in the same order, because the kernel deals by that order.
 
-use super::ring::{self, Interface, Ring, RingConfig, RingCounters};
+use super::bpf::{Filter, with_snap};
+use super::door::{self, Door};
+use super::interface::{Interface, RingConfig, RingCounters};
 use super::{Lent, Slot};
 use crate::shard::{Instruction, Shards};
 use crate::units::Timestamp;
@@ -15,8 +17,6 @@ use std::time::{Duration, Instant};
 
 /// How often an interface that went away is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Bytes before the network header of frames that the machine sends, on Ethernet.
-const ETHERNET_LEN: u32 = 14;
 
 /// What to capture, and how.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -25,8 +25,8 @@ pub struct LiveConfig {
     pub interfaces: Vec<String>,
     /// The ring of each worker on each interface.
     pub ring: RingConfig,
-    /// A classic BPF filter; empty: every frame.
-    pub filter: Vec<Instruction>,
+    /// Only frames that this lets through.
+    pub filter: Option<Filter>,
 }
 
 /// Something that an operator should know of.
@@ -94,45 +94,54 @@ impl fmt::Display for Notice {
 }
 
 /// The rings of one worker.
-#[derive(Debug)]
 pub struct Tap {
     lanes: Vec<Lane>,
     looked: Instant,
 }
 
 /// One interface of a tap.
-#[derive(Debug)]
 struct Lane {
     /// Which of the group's rings is ours.
     member: usize,
     group: Arc<Group>,
-    ring: Option<Ring>,
+    door: Option<Door>,
     /// What rings counted that have been closed.
     closed: RingCounters,
     slots: Vec<Slot>,
 }
 
 /// What the workers share of one interface.
-#[derive(Debug)]
 struct Group {
     name: String,
     config: RingConfig,
-    filter: Vec<Instruction>,
+    filter: Option<Filter>,
     shards: Shards,
     workers: usize,
     state: Mutex<GroupState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct GroupState {
-    /// Rings that wait for their worker.
-    ready: Vec<Option<Ring>>,
+    /// What the rings let through, fitted to the interface and the snap length; empty: every frame.
+    program: Vec<Instruction>,
+    /// Doors that wait for their worker.
+    ready: Vec<Option<Door>>,
     /// Workers that have closed theirs.
     closed: usize,
     /// Has been told to be down or gone.
     away: bool,
     /// Why it could not be opened again, as last told.
     failed: Option<String>,
+}
+
+/// Every interface.
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    door::interfaces()
+}
+
+/// Whether interfaces may be opened at all.
+pub fn may_open() -> io::Result<()> {
+    door::may_open()
 }
 
 /// Opens every interface for `workers` workers; nothing is taken in until [`Tap::start`]. The error is a whole
@@ -149,11 +158,12 @@ pub fn open(config: &LiveConfig, shards: Shards, workers: usize) -> Result<Vec<T
             workers,
             state: Mutex::default(),
         });
-        let rings = group.open().map_err(|error| explained(name, &error))?;
-        for (member, (tap, ring)) in taps.iter_mut().zip(rings).enumerate() {
+        let doors = group.open().map_err(|error| explained(name, &error))?;
+        group.lock().program = group.program().map_err(|error| error.to_string())?;
+        for (member, (tap, door)) in taps.iter_mut().zip(doors).enumerate() {
             let group = Arc::clone(&group);
-            let (ring, closed, slots) = (Some(ring), RingCounters::default(), Vec::new());
-            tap.lanes.push(Lane { member, group, ring, closed, slots });
+            let (door, closed, slots) = (Some(door), RingCounters::default(), Vec::new());
+            tap.lanes.push(Lane { member, group, door, closed, slots });
         }
     }
     Ok(taps)
@@ -176,41 +186,40 @@ fn explained(name: &str, error: &io::Error) -> String {
 
 impl Tap {
     /// Begins to take in frames.
-    pub fn start(&self) -> io::Result<()> {
-        self.rings().try_for_each(|(group, ring)| ring.start(&group.filter))
-    }
-
-    /// Takes in no more; what is in the rings can still be read.
-    pub fn stop(&self) {
-        for (_, ring) in self.rings() {
-            // A ring that cannot be told is on an interface that is gone: nothing comes there either.
-            let _ = ring.stop();
-        }
-    }
-
-    /// Lends the next block of each interface, the one with the earliest first frame first. Gives their number.
-    pub fn read(&mut self, mut take: impl FnMut(Lent<'_>)) -> usize {
-        let mut blocks = Vec::with_capacity(self.lanes.len());
-        let mut read = 0;
+    pub fn start(&mut self) -> io::Result<()> {
         for lane in &mut self.lanes {
-            let Lane { ring: Some(ring), slots, .. } = lane else { continue };
-            let Some(block) = ring.take() else { continue };
-            read += 1;
-            slots.clear();
-            block.list(slots);
-            let first = slots.first().map_or(Timestamp::MIN, |slot| slot.at);
-            blocks.push((first, block, slots));
+            if let Some(door) = &mut lane.door {
+                door.start(&lane.group.lock().program)?;
+            }
         }
-        blocks.sort_by_key(|(first, ..)| *first);
-        for (_, block, slots) in blocks {
-            take(Lent { bytes: block.bytes(), slots });
+        Ok(())
+    }
+
+    /// Takes in no more; what has come can still be read.
+    pub fn stop(&mut self) {
+        self.lanes.iter_mut().filter_map(|lane| lane.door.as_mut()).for_each(Door::stop);
+    }
+
+    /// Lends the next piece of each interface, the one with the earliest first frame first. Gives their number.
+    pub fn read(&mut self, mut take: impl FnMut(Lent<'_>)) -> usize {
+        let mut pieces = Vec::with_capacity(self.lanes.len());
+        for lane in &mut self.lanes {
+            let Lane { door: Some(door), slots, .. } = lane else { continue };
+            let Some(piece) = door.take(slots) else { continue };
+            let first = piece.lend().slots.first().map_or(Timestamp::MIN, |slot| slot.at);
+            pieces.push((first, piece));
+        }
+        pieces.sort_by_key(|(first, _)| *first);
+        let read = pieces.len();
+        for (_, piece) in pieces {
+            take(piece.lend());
         }
         read
     }
 
-    /// Waits for a block.
+    /// Waits for frames.
     pub fn wait(&self, timeout: Duration) -> bool {
-        ring::wait(self.lanes.iter().filter_map(|lane| lane.ring.as_ref()), timeout)
+        door::wait(self.lanes.iter().filter_map(|lane| lane.door.as_ref()), timeout)
     }
 
     /// Looks after interfaces that went away. Call when there is nothing to read.
@@ -228,37 +237,26 @@ impl Tap {
     pub fn counters(&mut self) -> RingCounters {
         let mut sum = RingCounters::default();
         for lane in &mut self.lanes {
-            let now = lane.ring.as_mut().map(Ring::counters).unwrap_or_default();
-            for counters in [lane.closed, now] {
-                sum.frames += counters.frames;
-                sum.drops += counters.drops;
-                sum.freezes += counters.freezes;
-            }
+            sum.add(&lane.closed);
+            sum.add(&lane.door.as_mut().map(Door::counters).unwrap_or_default());
         }
         sum
-    }
-
-    fn rings(&self) -> impl Iterator<Item = (&Group, &Ring)> {
-        self.lanes.iter().filter_map(|lane| Some((&*lane.group, lane.ring.as_ref()?)))
     }
 }
 
 impl Lane {
     fn look_after(&mut self, due: bool, notice: &mut dyn FnMut(Notice)) {
-        let Some(ring) = &mut self.ring else {
+        let Some(door) = &mut self.door else {
             if due {
-                self.ring = self.group.again(self.member, notice);
+                self.door = self.group.again(self.member, notice);
             }
             return;
         };
-        if ring.take_error().is_some() {
-            let gone = self.group.went_away(ring.interface().index, notice);
+        if door.take_error().is_some() {
+            let gone = self.group.went_away(door.interface().index, notice);
             if gone {
-                let counted = ring.counters();
-                self.closed.frames += counted.frames;
-                self.closed.drops += counted.drops;
-                self.closed.freezes += counted.freezes;
-                self.ring = None;
+                self.closed.add(&door.counters());
+                self.door = None;
                 self.group.lock().closed += 1;
             }
         } else if due {
@@ -268,31 +266,24 @@ impl Lane {
 }
 
 impl Group {
-    /// Opens a ring for every worker.
-    fn open(&self) -> io::Result<Vec<Ring>> {
+    /// Opens a door for every worker.
+    fn open(&self) -> io::Result<Vec<Door>> {
         let interface = self.interface()?.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
         if !interface.up {
             return Err(io::Error::from_raw_os_error(libc::ENETDOWN));
         }
-        let mut rings = Vec::with_capacity(self.workers);
-        let mut group = None;
-        for _ in 0..self.workers {
-            let ring = Ring::open(&interface, self.config)?;
-            if self.workers > 1 {
-                let first = group.is_none();
-                group = Some(ring.join(group)?);
-                if first {
-                    let link_len = if interface.hardware == 1 { ETHERNET_LEN } else { 0 };
-                    ring.deal_by(&self.shards.program(link_len))?;
-                }
-            }
-            rings.push(ring);
-        }
-        Ok(rings)
+        Door::open(&interface, self.config, &self.shards, self.workers)
+    }
+
+    /// The filter for this interface as it is now.
+    fn program(&self) -> io::Result<Vec<Instruction>> {
+        let Some(filter) = &self.filter else { return Ok(Vec::new()) };
+        let program = filter.for_interface(&self.name).map_err(|bad| io::Error::other(bad.to_string()))?;
+        Ok(with_snap(&program, self.config.snap))
     }
 
     fn interface(&self) -> io::Result<Option<Interface>> {
-        Ok(ring::interfaces()?.into_iter().find(|i| i.name == self.name))
+        Ok(door::interfaces()?.into_iter().find(|i| i.name == self.name))
     }
 
     /// An interface has given an error: tells, and says whether it is gone for good.
@@ -317,16 +308,17 @@ impl Group {
     }
 
     /// The new ring of a worker, once every worker has closed its old one and the interface is there.
-    fn again(&self, member: usize, notice: &mut dyn FnMut(Notice)) -> Option<Ring> {
+    fn again(&self, member: usize, notice: &mut dyn FnMut(Notice)) -> Option<Door> {
         let mut state = self.lock();
         if state.closed == self.workers && matches!(self.interface(), Ok(Some(i)) if i.up) {
-            let opened = self.open().and_then(|rings| {
-                rings.iter().try_for_each(|ring| ring.start(&self.filter))?;
-                Ok(rings)
+            let opened = self.open().and_then(|mut doors| {
+                state.program = self.program()?;
+                doors.iter_mut().try_for_each(|door| door.start(&state.program))?;
+                Ok(doors)
             });
             match opened {
-                Ok(rings) => {
-                    state.ready = rings.into_iter().map(Some).collect();
+                Ok(doors) => {
+                    state.ready = doors.into_iter().map(Some).collect();
                     (state.closed, state.away, state.failed) = (0, false, None);
                     notice(Notice::Back(self.name.clone()));
                 }

@@ -5,13 +5,22 @@
 
 #[cfg(target_os = "linux")]
 mod block;
+pub mod bpf;
+#[cfg(live)]
+mod door;
 mod foreign;
+#[cfg(all(live, feature = "libpcap"))]
+mod handle;
 mod input;
+#[cfg(live)]
+pub mod interface;
 pub(crate) mod listing;
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 pub mod live;
 mod pcap;
 mod pcapng;
+#[cfg(live)]
+mod poll;
 pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;
@@ -88,6 +97,13 @@ pub struct Slot {
     pub vlan: u16,
 }
 
+impl Slot {
+    /// The VLAN tag that the card took out.
+    pub const fn tag(&self) -> Option<u16> {
+        if self.vlan == u16::MAX { None } else { Some(self.vlan) }
+    }
+}
+
 /// A piece of traffic: bytes as read, and the frames in it. Reused between reads.
 #[derive(Default, Debug)]
 pub struct Batch {
@@ -161,7 +177,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Gives frames in batches.
-pub trait Source {
+pub trait Source: Send {
     /// Clears `batch` and fills it with the next frames. False: the end, and the batch is empty.
     /// Trouble in the input ends that input and is told by [`Source::faults`].
     fn fill(&mut self, batch: &mut Batch) -> bool;

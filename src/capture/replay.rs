@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 /// Bytes read at a time: large enough that the calls cost nothing, small enough that the bytes are still in the
 /// cache when they are decoded.
-pub const PIECE: usize = 1 << 20;
+pub const PIECE: usize = 256 << 10;
 /// The same while files overlap: each has a piece in memory.
 const PIECE_MERGED: usize = 256 << 10;
 /// Bytes read of each file to learn its first stamp.

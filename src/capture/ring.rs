@@ -5,6 +5,8 @@
 //! that no frame can outlive its place. What the kernel could not store it counts, and [`Ring::counters`] adds up.
 #![allow(unsafe_code)]
 
+pub use super::interface::{Interface, RingConfig, RingCounters};
+
 use super::block;
 use super::{LinkType, Slot};
 use crate::shard::Instruction;
@@ -12,77 +14,8 @@ use std::ffi::CStr;
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-/// How a ring is made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RingConfig {
-    /// Bytes of a block: a power of two times the page size. On a quiet wire every block is handed over nearly empty,
-    /// so that many small ones bridge a longer pause than few large ones.
-    pub block_bytes: u32,
-    /// Number of blocks.
-    pub blocks: u32,
-    /// A block that is not full is handed over after this many milliseconds.
-    pub retire_ms: u32,
-    /// Most bytes kept of a frame.
-    pub snap: u32,
-    /// Take in frames for other machines as well: what a tap or a span port is for.
-    pub promiscuous: bool,
-    /// Use the card's own time stamps where it has been set up to make them (by `ptp4l`, say).
-    pub hardware_stamps: bool,
-}
-
-impl Default for RingConfig {
-    fn default() -> Self {
-        Self {
-            block_bytes: 1 << 18,
-            blocks: 256,
-            retire_ms: 10,
-            snap: 1 << 18,
-            promiscuous: true,
-            hardware_stamps: true,
-        }
-    }
-}
-
-/// What the kernel counted for one ring.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct RingCounters {
-    /// Frames that came, those dropped included.
-    pub frames: u64,
-    /// Frames for which there was no room.
-    pub drops: u64,
-    /// Times that the ring was full.
-    pub freezes: u64,
-}
-
-/// A network interface.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Interface {
-    /// Name.
-    pub name: String,
-    /// Number.
-    pub index: u32,
-    /// Kind of hardware, `ARPHRD_*`.
-    pub hardware: u16,
-    /// Switched on.
-    pub up: bool,
-    /// It has a carrier.
-    pub running: bool,
-    /// Only this machine talks on it.
-    pub loopback: bool,
-    /// Addresses.
-    pub addresses: Vec<IpAddr>,
-}
-
-impl Interface {
-    /// The link type of its frames; `None` for hardware that only libpcap knows how to read.
-    pub fn link(&self) -> Option<LinkType> {
-        block::link_type(self.hardware)
-    }
-}
 
 /// A ring, bound to an interface. It takes in nothing until [`Ring::start`].
 #[derive(Debug)]
@@ -148,7 +81,7 @@ impl Drop for Block<'_> {
 impl Ring {
     /// Opens a ring on an interface and binds it.
     pub fn open(interface: &Interface, config: RingConfig) -> io::Result<Self> {
-        let link = interface.link().ok_or_else(|| {
+        let link = interface.link.ok_or_else(|| {
             io::Error::new(io::ErrorKind::Unsupported, format!("hardware type {}", interface.hardware))
         })?;
         // SAFETY: `socket` takes no pointers. Protocol 0: nothing comes before the bind below.
@@ -269,8 +202,13 @@ impl Ring {
     }
 
     /// The interface as it was when the ring was opened.
-    pub fn interface(&self) -> &Interface {
+    pub const fn interface(&self) -> &Interface {
         &self.interface
+    }
+
+    /// For waiting.
+    pub fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     fn filter(&self, program: &[Instruction]) -> io::Result<()> {
@@ -287,16 +225,6 @@ impl Ring {
         let done = unsafe { libc::bind(self.socket.as_raw_fd(), (&raw const address).cast(), len) };
         if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
-}
-
-/// Waits until a ring has a block or a fault, `timeout` at most. False: nothing came.
-pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, timeout: Duration) -> bool {
-    let mut polled: Vec<libc::pollfd> = rings
-        .map(|ring| libc::pollfd { fd: ring.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 })
-        .collect();
-    let ms = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the list is whole and lives through the call; its length is the one given.
-    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, ms) > 0 }
 }
 
 /// Every interface of this network namespace.
@@ -320,6 +248,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
                 name,
                 index,
                 hardware,
+                link: block::link_type(hardware),
                 up: here.ifa_flags & libc::IFF_UP as libc::c_uint != 0,
                 running: here.ifa_flags & libc::IFF_RUNNING as libc::c_uint != 0,
                 loopback: here.ifa_flags & libc::IFF_LOOPBACK as libc::c_uint != 0,

@@ -2,7 +2,7 @@
 
 use super::baseline::BaselineFlags;
 use super::desk::{IncidentsFlags, ShowFlags, SilenceFlags, VerdictFlags};
-#[cfg(target_os = "linux")]
+#[cfg(live)]
 use super::live::LiveFlags;
 use super::messages::Stop;
 use super::selftest::SelftestFlags;
@@ -39,10 +39,10 @@ pub enum Command {
     /// Read captures and say what left the network.
     Replay(Box<ReplayFlags>),
     /// Capture from interfaces and say what leaves the network, until stopped.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     Live(Box<LiveFlags>),
     /// List the interfaces, and whether they can be captured from.
-    #[cfg(target_os = "linux")]
+    #[cfg(live)]
     Interfaces,
     /// Read flow logs of Zeek or Suricata instead of packets.
     Logs(Box<LogsFlags>),
@@ -115,6 +115,13 @@ pub struct ReplayFlags {
     /// Several captures are merged in the order of time. A directory stands for the captures in it.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+
+    /// Keep only frames that this filter lets through, for example "not port 22"
+    ///
+    /// Expressions need a build with the feature libpcap. Any build takes what `tcpdump -ddd EXPR` prints, with commas
+    /// or line breaks between.
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
 
     #[command(flatten)]
     #[allow(missing_docs)] // its parts are documented, and clap would take this text for the command's

@@ -3,14 +3,13 @@
 use super::flags::Policy;
 use super::load::{flag, load};
 use super::messages::{Exit, Stop, print, warning};
-use super::replay::{cores, exit, log_kinds, setup, tell};
-use crate::capture::live::{LiveConfig, Notice};
-use crate::capture::ring::{self, Interface, RingConfig};
+use super::replay::{cores, exit, filter, log_kinds, setup, tell};
+use crate::capture::interface::{Interface, RingConfig};
+use crate::capture::live::{self as capture_live, LiveConfig, Notice};
 use crate::config::{Config, EndpointInput};
 use crate::net::Cidr;
 use crate::output::file::{Keeping, Rotation};
 use crate::run::live::{self as run_live, Live};
-use crate::shard::Instruction;
 use crate::strict::Fault;
 use crate::units::{Bytes, Span};
 use clap::Args;
@@ -45,9 +44,10 @@ pub struct LiveFlags {
     #[arg(long, value_name = "N")]
     pub packets: Option<u64>,
 
-    /// Keep only frames that this filter lets through: `N,code jt jf k,…` as `tcpdump -ddd` prints it
+    /// Keep only frames that this filter lets through, for example "not port 22"
     ///
-    /// A build with the feature `libpcap` takes expressions as well, for example "not port 22".
+    /// Expressions need a build with the feature libpcap. Any build takes what `tcpdump -ddd EXPR` prints, with commas
+    /// or line breaks between.
     #[arg(long, value_name = "EXPR")]
     pub bpf: Option<String>,
 
@@ -140,7 +140,7 @@ pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
 /// What to capture, and for how long.
 fn plan(flags: &LiveFlags, config: &Config) -> Result<Live, Stop> {
     let capture = &config.capture;
-    let filter = capture.bpf.as_deref().map(filter).transpose().map_err(Stop::Error)?;
+    let filter = filter(config)?;
     let (block, snap) = (capture.block.0 as u32, u32::try_from(capture.snap.0).unwrap_or(u32::MAX));
     let ring = RingConfig {
         block_bytes: block,
@@ -151,7 +151,7 @@ fn plan(flags: &LiveFlags, config: &Config) -> Result<Live, Stop> {
         ..RingConfig::default()
     };
     Ok(Live {
-        capture: LiveConfig { interfaces: flags.interface.clone(), ring, filter: filter.unwrap_or_default() },
+        capture: LiveConfig { interfaces: flags.interface.clone(), ring, filter },
         duration: flags.duration.map(|d| Duration::from_nanos(d.nanos().unsigned_abs())),
         packets: flags.packets,
         rotates: config.output.rotate,
@@ -184,34 +184,9 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
     log_kinds(flags.log.as_deref(), config)
 }
 
-/// A filter in numbers: how many instructions, then each as four numbers. What `tcpdump -ddd EXPR` prints, with
-/// commas or line breaks between.
-fn filter(text: &str) -> Result<Vec<Instruction>, String> {
-    let mut lines = text.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty());
-    let len = lines.next().and_then(|first| first.parse::<usize>().ok());
-    let program: Option<Vec<Instruction>> = lines.map(instruction).collect();
-    match (len, program) {
-        (Some(len), Some(program)) if len == program.len() && len > 0 => Ok(program),
-        _ => Err(format!(
-            "--bpf: this build has no compiler for expressions such as '{}'; give the output of: tcpdump -ddd \
-             EXPR | tr '\\n' ,",
-            crate::strict::shown(text)
-        )),
-    }
-}
-
-fn instruction(line: &str) -> Option<Instruction> {
-    let mut numbers = line.split_ascii_whitespace();
-    let code = numbers.next()?.parse().ok()?;
-    let jt = numbers.next()?.parse().ok()?;
-    let jf = numbers.next()?.parse().ok()?;
-    let k = numbers.next()?.parse().ok()?;
-    numbers.next().is_none().then_some(Instruction { code, jt, jf, k })
-}
-
 /// `egret interfaces`.
 pub fn interfaces() -> Result<Exit, Stop> {
-    let list = ring::interfaces().map_err(|error| Stop::Error(format!("interfaces: {error}")))?;
+    let list = capture_live::interfaces().map_err(|error| Stop::Error(format!("interfaces: {error}")))?;
     let mut text = String::new();
     let width = list.iter().map(|i| i.name.len()).max().unwrap_or(0).max(9);
     let _ = writeln!(text, "{:width$}  {:8}  {:10}  addresses", "interface", "state", "link type");
@@ -226,7 +201,7 @@ pub fn interfaces() -> Result<Exit, Stop> {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    match ring::may_open() {
+    match capture_live::may_open() {
         Ok(()) => text.push_str("Packet capture is permitted.\n"),
         Err(error) => {
             let _ = writeln!(
@@ -249,26 +224,12 @@ fn state(interface: &Interface) -> &'static str {
 }
 
 fn link(interface: &Interface) -> &'static str {
-    match interface.link().map(|link| link.0) {
+    match interface.link.map(|link| link.0) {
         Some(1) => "Ethernet",
         Some(101) => "IP",
         Some(105) => "802.11",
         Some(127) => "radiotap",
+        _ if cfg!(feature = "libpcap") => "by libpcap",
         _ => "not read",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_in_numbers_are_read_and_expressions_refused_with_a_cure() {
-        let program = filter("2,40 0 0 12,6 0 0 262144,").unwrap();
-        assert_eq!(program[0], Instruction { code: 40, jt: 0, jf: 0, k: 12 });
-        assert_eq!(program[1], Instruction { code: 6, jt: 0, jf: 0, k: 262_144 });
-        for bad in ["not port 22", "", "1", "2,6 0 0 0", "1,6 0 0", "1,6 0 0 0 0", "1,6 0 999 0"] {
-            assert!(filter(bad).unwrap_err().contains("tcpdump -ddd"), "{bad}");
-        }
     }
 }

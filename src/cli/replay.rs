@@ -3,6 +3,7 @@
 use super::flags::{Common, LogsFlags, ReplayFlags};
 use super::load::{Loaded, flag, load};
 use super::messages::{Exit, Stop, error, print, warning};
+use crate::capture::bpf::Filter;
 use crate::config::Config;
 use crate::net::default_home;
 use crate::output::file::{self, IsHome, Keeping, Outputs};
@@ -23,12 +24,14 @@ const MAX_WORKERS: usize = 64;
 /// `egret replay`.
 pub fn replay(flags: &ReplayFlags) -> Result<Exit, Stop> {
     let workers = flags.workers.map_or_else(cores, usize::from);
-    run(&flags.common, workers, true, |setup, progress| run::replay(setup, &flags.files, progress))
+    run(&flags.common, workers, flags.bpf.as_deref(), true, |setup, progress| {
+        run::replay(setup, &flags.files, progress)
+    })
 }
 
 /// `egret logs`.
 pub fn logs(flags: &LogsFlags) -> Result<Exit, Stop> {
-    run(&flags.common, 1, false, |setup, progress| {
+    run(&flags.common, 1, None, false, |setup, progress| {
         let stop = Arc::new(AtomicBool::new(false));
         stop_on_signals(&setup, &stop);
         run::logs(LogSetup { setup, echo: flags.echo, stop }, &flags.files, progress)
@@ -51,12 +54,18 @@ fn stop_on_signals(setup: &Setup, stop: &Arc<AtomicBool>) {
 fn run(
     flags: &Common,
     workers: usize,
+    bpf: Option<&str>,
     deferred: bool,
     start: impl FnOnce(Setup, run::Progress<'_>) -> Result<RunSummary, run::Error>,
 ) -> Result<Exit, Stop> {
-    let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, workers, config))?;
+    let loaded = load(&flags.policy, &flags.home_net, |config| {
+        config.capture.bpf = bpf.map(str::to_owned).or(config.capture.bpf.take());
+        apply(flags, workers, config)
+    })?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
+    // Before logs of an earlier run are replaced.
+    filter(&loaded.config)?;
     let setup = setup(loaded, None, Keeping::Replace, deferred)?;
     let bar = bar(flags.quiet);
     let mut progress = |read: u64, of: Option<u64>| {
@@ -111,6 +120,12 @@ pub(super) fn log_kinds(list: Option<&str>, config: &mut Config) -> Result<(), F
         config.output.kinds = kinds.iter().map(|kind| kind.name).collect();
     }
     Ok(())
+}
+
+/// The filter for frames.
+pub(super) fn filter(config: &Config) -> Result<Option<Filter>, Stop> {
+    let text = config.capture.bpf.as_deref();
+    text.map(Filter::parse).transpose().map_err(|bad| Stop::Error(bad.to_string()))
 }
 
 pub(super) fn cores() -> usize {

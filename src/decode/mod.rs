@@ -67,7 +67,7 @@ pub struct Tcp {
 }
 
 /// Outer facts of a packet, looked at for a flow's first packet only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Path {
     /// VLAN ids, outermost first; only the first `vlans` count.
     pub vlan: [u16; 3],

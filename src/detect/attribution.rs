@@ -7,14 +7,18 @@ use crate::attribute::{Attribution, JoinConfig, JoinCounters, Joiner, Level, Pro
 use crate::endpoint::{Common, EndpointEvent};
 use crate::incident::{Due, Incident};
 use crate::observe::{FlowId, FlowSummary, Lease};
-use crate::output::{Identity, Phase, Severity};
+use crate::output::{FlowRecord, Identity, Phase, Record, Severity};
 use crate::state::Shelf;
-use crate::units::{Direction, Timestamp};
+use crate::units::{Direction, Span, Timestamp};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::home::Sides;
 
+/// Records of ended flows wait so long for a clock to become known, and so many of them.
+const HELD_FOR: Span = Span::from_secs(300);
+const HELD_MAX: usize = 65_536;
 /// Incidents of a flow that are remembered.
 const PER_FLOW: usize = 8;
 
@@ -33,6 +37,9 @@ pub(super) struct Attributing {
     pub(super) joiner: Joiner,
     matters: Map<FlowId, Vec<Matter>>,
     pub(super) senders: super::sender::Senders,
+    /// Records of flows whose event is there and whose clock is not known yet.
+    held: VecDeque<(Timestamp, Box<FlowRecord>)>,
+    lessons: u64,
 }
 
 impl Detector {
@@ -42,7 +49,13 @@ impl Detector {
         let Some(config) = config else { return self };
         let joiner = Joiner::new(JoinConfig { watched: self.namer.catalogue().program_names(), ..config });
         let senders = super::sender::Senders::new(self.namer.catalogue(), &self.config);
-        self.attributing = Some(Box::new(Attributing { joiner, matters: Map::default(), senders }));
+        self.attributing = Some(Box::new(Attributing {
+            joiner,
+            matters: Map::default(),
+            held: VecDeque::new(),
+            lessons: 0,
+            senders,
+        }));
         self
     }
 
@@ -127,6 +140,43 @@ impl Detector {
         if let Some(said) = attributing.joiner.attribute(summary.flow, now) {
             let said = better(identity.attribution.take(), said);
             identity.attribution = said.process.is_some().then_some(said);
+        }
+    }
+
+    /// Writes the record of a flow, at once or when it can be attributed.
+    pub(super) fn record_flow(&mut self, record: Box<FlowRecord>, now: Timestamp) {
+        if let Some(attributing) = self.attributing.as_mut() {
+            let flow = record.summary.flow;
+            let ended = record.summary.end.is_some();
+            let exact = record.identity.attribution.as_ref().is_some_and(|a| a.level >= Level::L1);
+            if ended && !exact && attributing.held.len() < HELD_MAX && attributing.joiner.is_in_doubt(flow) {
+                attributing.held.push_back((now.plus(HELD_FOR), record));
+                return;
+            }
+        }
+        self.records.push(Record::Flow(record));
+    }
+
+    /// Lets go of records whose clock is known by now, or that have waited long enough; `all`: the end of the run.
+    pub(super) fn release_records(&mut self, all: bool, now: Timestamp) {
+        let Some(attributing) = self.attributing.as_mut() else { return };
+        let lessons = attributing.joiner.lessons();
+        let news = std::mem::replace(&mut attributing.lessons, lessons) != lessons;
+        let late = attributing.held.front().is_some_and(|h| h.0 <= now);
+        if attributing.held.is_empty() || !(all || news || late) {
+            return;
+        }
+        for (until, mut record) in std::mem::take(&mut attributing.held) {
+            let flow = record.summary.flow;
+            if !all && until > now && attributing.joiner.is_in_doubt(flow) {
+                attributing.held.push_back((until, record));
+                continue;
+            }
+            if let Some(said) = attributing.joiner.attribute(flow, now) {
+                let said = better(record.identity.attribution.take(), said);
+                record.identity.attribution = said.process.is_some().then_some(said);
+            }
+            self.records.push(Record::Flow(record));
         }
     }
 

@@ -136,14 +136,22 @@ impl Detector {
         }
     }
 
-    /// Something is known of an open incident that its last record does not say.
+    /// Something is known of an open incident that its last record does not say. When that is a program which the site
+    /// allows so much, the incident is for the log from here on; beyond the budget it rises again.
     pub(super) fn update_incident(&mut self, key: PairKey, due: Due, now: Timestamp) {
         let Some(pair) = self.pairs.get(&key) else { return };
-        let (Some(incident), Some(known)) = (&pair.incident, pair.known.clone()) else { return };
-        let severity = incident.severity;
-        if let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) {
-            self.write_incident(key, &known, threshold, severity, due, now);
+        let Some(known) = pair.known.clone().filter(|_| pair.incident.is_some()) else { return };
+        let out = pair.window.out();
+        let Some(threshold) = upload_volume::threshold(known.category, key.aside, &self.config) else {
+            return;
+        };
+        let allowed = self.budget(&known, key, now).is_some_and(|budget| out <= budget);
+        let Some(incident) = self.pairs.get_mut(&key).and_then(|p| p.incident.as_mut()) else { return };
+        if allowed {
+            incident.severity = Severity::Low;
         }
+        let severity = incident.severity;
+        self.write_incident(key, &known, threshold, severity, due, now);
     }
 
     /// `monitored_services` names it, or names nothing at all.

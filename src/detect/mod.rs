@@ -184,6 +184,7 @@ impl Detector {
     pub fn observe(&mut self, told: Told) {
         let now = told.now;
         self.watch.advance(now);
+        self.release_records(false, now);
         self.close_idle_incidents(now);
         match told.what {
             Telling::Named { flow, ends, at, facts, complete, path } => {
@@ -213,6 +214,7 @@ impl Detector {
 
     /// Time has passed without tellings.
     pub fn idle(&mut self, now: Timestamp) {
+        self.release_records(false, now);
         self.close_idle_incidents(now);
     }
 
@@ -224,6 +226,7 @@ impl Detector {
     /// The end of the input: closes what is open, unless it outlives the run.
     pub fn finish(&mut self, now: Timestamp) {
         self.watch.look();
+        self.release_records(true, now);
         if self.is_kept() {
             return;
         }
@@ -433,7 +436,7 @@ impl Detector {
             self.totals.add(&summary, &identity, open.sides);
         }
         if !self.terse {
-            self.records.push(Record::Flow(Box::new(FlowRecord { summary, identity, alerted })));
+            self.record_flow(Box::new(FlowRecord { summary, identity, alerted }), now);
         }
     }
 

@@ -149,7 +149,8 @@ impl Draft<'_> {
         }
         let remote = values::some_ip(self.destination).ok_or(Reason::NoRemote)?;
         let remote_port = self.destination_port.ok_or(Reason::NoRemote)?;
-        if values::is_multicast(remote) {
+        // With its port it can be found among flows; without, it says nothing.
+        if values::is_multicast(remote) && self.source_port.is_none_or(|port| port == 0) {
             return Err(Reason::Multicast);
         }
         let common = self.common(source, desk)?;

@@ -16,7 +16,7 @@ pub struct HugePages;
 
 /// The layout really used: the same for allocation and release.
 fn widened(layout: Layout) -> Layout {
-    if layout.size() < 2 * HUGE {
+    if layout.size() < HUGE {
         return layout;
     }
     layout.align_to(HUGE).unwrap_or(layout)

@@ -57,6 +57,8 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// What a flow table needs of a key.
 pub trait Key: Copy + Eq {
+    /// Quarters of all flows that this family keeps when both want more.
+    const QUARTERS: usize;
     /// Seeded hash.
     fn hash(&self, seeds: &Seeds) -> u64;
     /// Address and port of one end.
@@ -123,6 +125,23 @@ impl KeyV4 {
     }
 }
 
+impl KeyV4 {
+    /// A key from its sorted parts.
+    pub const fn of(addresses: u64, port: [u16; 2], transport: Transport) -> Self {
+        Self { addr: [(addresses >> 32) as u32, addresses as u32], port, tail: transport as u32 }
+    }
+
+    /// Both addresses, sorted.
+    pub const fn addresses(&self) -> u64 {
+        (self.addr[0] as u64) << 32 | self.addr[1] as u64
+    }
+
+    /// Both ports, in the order of the addresses.
+    pub const fn ports(&self) -> [u16; 2] {
+        self.port
+    }
+}
+
 impl KeyV6 {
     /// The key of a packet and the side that sent it.
     #[inline]
@@ -138,6 +157,8 @@ impl KeyV6 {
 }
 
 impl Key for KeyV4 {
+    const QUARTERS: usize = 3;
+
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
         let a = u64::from(self.addr[0]) << 32 | u64::from(self.addr[1]);
@@ -155,6 +176,8 @@ impl Key for KeyV4 {
 }
 
 impl Key for KeyV6 {
+    const QUARTERS: usize = 1;
+
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
         let [[a, b], [c, d]] = self.addr;

@@ -1,5 +1,6 @@
 //! Flows: keys, records, the bounded table, and what TCP's sequence numbers say of the bytes.
 
+pub mod cold;
 pub mod follow;
 pub mod fragments;
 pub mod huge;

@@ -42,8 +42,11 @@ impl Pseudonyms {
         hash.update([0]);
         hash.update(name.to_lowercase());
         let hash = hash.finalize();
-        let letters: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{kind}-{}", letters.get(..LETTERS).unwrap_or(&letters))
+        let mut out = format!("{kind}-");
+        for byte in hash.iter().take(LETTERS / 2) {
+            out.push_str(&format!("{byte:02x}"));
+        }
+        out
     }
 
     /// The record as it may be written.

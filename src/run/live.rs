@@ -133,7 +133,7 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
     let began = Instant::now();
     let workers = setup.config.workers.max(1);
     let shards = Shards::from_seed(setup.config.seed ^ began_seed());
-    let taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
+    let mut taps = live::open(&live.capture, shards, workers).map_err(Error::Capture)?;
     let detector = setup.woken()?;
     keep::catch_up(&mut setup.outputs)?;
     let every = Duration::from_nanos(setup.config.checkpoint_every.nanos().unsigned_abs());
@@ -149,7 +149,7 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
     let feeds = Feeds::start(&setup.config, &live.stop, &show).map_err(Error::Capture)?;
     let logs = Logs::start(setup, live, records, keeps, &show);
     // All rings are open before any takes in frames: else the kernel would deal by a number that still grows.
-    for tap in &taps {
+    for tap in &mut taps {
         tap.start().map_err(|error| Error::Capture(format!("capture cannot be started: {error}")))?;
     }
     notice(Notice::Ready);
@@ -172,8 +172,8 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
         }
         drop((tell, givers));
         let checkpoints = Checkpoints::new(every);
-        let (stats_every, last_lines) = (live.stats_every, LAST_LINES);
-        let ear = Ear { workers, stats_every, pending, show, last_lines, to_state, checkpoints, feeds };
+        let (stats_every, last_lines, stop) = (live.stats_every, LAST_LINES, Arc::clone(&live.stop));
+        let ear = Ear { workers, stats_every, pending, show, stop, last_lines, to_state, checkpoints, feeds };
         let detecting = scope.spawn(move || ear.detect(detector, &hear));
         watch(live, &shown, notice, || detecting.is_finished());
         let counts = hands.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();

@@ -24,8 +24,8 @@ impl Context {
             look_on(flow, cold);
             return;
         };
-        if cold.facts.is_none() {
-            cold.facts = Some(Arc::new(Facts { app: AppProto::Dns, ..Facts::default() }));
+        if cold.facts().is_none() {
+            cold.more().facts = Some(Arc::new(Facts { app: AppProto::Dns, ..Facts::default() }));
         }
         self.tell_dns(flow, cold, message, packet);
     }
@@ -33,7 +33,7 @@ impl Context {
     /// Whole messages of DNS over TCP are read and their bytes let go, so that a connection of any length needs room
     /// for one message only.
     pub(crate) fn dns_stream<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
-        let Some(starts) = cold.starts.as_mut() else { return };
+        let Some(starts) = cold.starts_mut() else { return };
         let before = starts.held();
         let mut messages = Vec::new();
         for start in &mut starts.sides {
@@ -55,7 +55,7 @@ impl Context {
 
     fn tell_dns<K: Key>(&mut self, flow: &Flow<K>, cold: &Cold, message: DnsMessage, packet: &Packet<'_>) {
         let mut answer = DnsAnswer {
-            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
+            flow: flow.key.flow_id(cold.ordinal(), self.config.seed),
             ends: flow.key.ends(cold.originator),
             at: packet.at,
             id: message.id,
@@ -80,7 +80,7 @@ impl Context {
                 }
             }
         }
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
         self.say(&mut turn, packet.now, Telling::Dns(Box::new(answer)));
     }
 }

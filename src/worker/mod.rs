@@ -3,6 +3,9 @@
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
+mod brief;
+mod copies;
+mod direct;
 mod dns;
 mod life;
 mod naming;
@@ -11,12 +14,15 @@ mod tcp;
 mod tell;
 mod udp;
 
+pub use brief::Briefs;
+pub use direct::Direct;
+
 use crate::counters::WorkerCounters;
-use crate::decode::{Neighbour, Packet, Pair, Transport};
+use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
 use crate::flow::follow::Followed;
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
-use crate::flow::record::{Flag, Flow};
-use crate::flow::table::{Table, Timeouts};
+use crate::flow::record::{Flag, Flow, Paths};
+use crate::flow::table::{Place, Table, Timeouts};
 use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
 use rebound::ServerIds;
@@ -33,11 +39,19 @@ pub struct WorkerConfig {
     pub timeouts: Timeouts,
     /// How often an open flow is reported.
     pub report_every: Span,
+    /// The site says that frames come twice.
+    pub sent_twice: bool,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { seed: 1567, flows: 1 << 20, timeouts: Timeouts::default(), report_every: Span::from_secs(300) }
+        Self {
+            seed: 1567,
+            flows: 1 << 20,
+            timeouts: Timeouts::default(),
+            report_every: Span::from_secs(300),
+            sent_twice: false,
+        }
     }
 }
 
@@ -94,6 +108,8 @@ pub(crate) struct Context {
     config: WorkerConfig,
     counters: WorkerCounters,
     told: Vec<Told>,
+    /// Outer facts of flows, by number.
+    paths: Paths,
     /// Flows with more than [`TELL_SOON_BYTES`] untold: told at the next tick.
     soon: Vec<Waiting>,
     /// Flows that hold starts, oldest first; some have let go of them since.
@@ -110,7 +126,25 @@ pub(crate) struct Context {
     vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
     long_ways: usize,
+    /// Flows too many in one table that the other has to make room for.
+    crowded: usize,
+    /// Marks of the tables that were loaded ahead. Nobody reads it; it keeps the loads.
+    touched: usize,
+    copies: copies::Copies,
 }
+
+/// The flows that are left at the end; see [`Worker::closing`].
+#[derive(Debug)]
+pub struct Closing {
+    /// Number of the first packet, IPv6, place in the table.
+    order: Vec<(u64, bool, Place)>,
+    next: usize,
+}
+
+/// Flows closed at a time, so that what is told of them is still in the cache where it is judged and written.
+const CLOSED_AT_A_TIME: usize = 256;
+/// Flows whose halves are asked for ahead.
+const CLOSE_AHEAD: usize = 8;
 
 /// Flow tables of one shard and all that happens to them.
 pub struct Worker {
@@ -119,22 +153,24 @@ pub struct Worker {
     context: Context,
     swept: Timestamp,
     hashes: Vec<u64>,
+    seeds: Seeds,
+    /// Kept for [`Direct`] between batches.
+    briefs: Briefs,
 }
 
 impl Worker {
     /// A worker with empty tables.
     pub fn new(config: WorkerConfig) -> Self {
         let seeds = Seeds::from_seed(config.seed);
-        // A quarter of the room for IPv6: its records are larger, and untouched memory costs nothing.
-        let (v4, v6) = (config.flows - config.flows / 4, config.flows / 4);
         let counters = WorkerCounters { table: config.flows as u64, ..WorkerCounters::default() };
         Self {
-            v4: Table::new(v4, seeds),
-            v6: Table::new(v6, seeds),
+            v4: Table::new(config.flows, seeds),
+            v6: Table::new(config.flows, seeds),
             context: Context {
                 config,
                 counters,
                 told: Vec::new(),
+                paths: Paths::default(),
                 soon: Vec::new(),
                 naming: VecDeque::new(),
                 holders: 0,
@@ -142,10 +178,15 @@ impl Worker {
                 server_ids: ServerIds::default(),
                 vain: 0,
                 long_ways: 0,
+                touched: 0,
+                crowded: 0,
                 pool: 0,
+                copies: copies::Copies::new(config.sent_twice),
             },
             swept: Timestamp::MIN,
             hashes: Vec::new(),
+            seeds,
+            briefs: Briefs::default(),
         }
     }
 
@@ -185,10 +226,8 @@ impl Worker {
                     }
                 }
             }
-            if self.context.pool > START_POOL_BYTES
-                && let Some(last) = chunk.last()
-            {
-                self.relieve_pool(last.now, last.ordinal);
+            if let Some(last) = chunk.last() {
+                self.make_room(last.now, last.ordinal);
             }
             if self.context.naming.len() > 4096 + 4 * self.context.holders {
                 self.tidy_naming();
@@ -237,10 +276,39 @@ impl Worker {
 
     /// The end of the input: closes every flow.
     pub fn finish(&mut self, now: Timestamp, ordinal: u64) {
-        let from = self.context.told.len();
-        self.context.close_all(&mut self.v4, now, ordinal);
-        self.context.close_all(&mut self.v6, now, ordinal);
-        self.order(from);
+        let mut closing = self.closing();
+        while self.close_some(&mut closing, now, ordinal).is_some() {}
+    }
+
+    /// The flows that the end of the input will close, in the order in which they began.
+    pub fn closing(&self) -> Closing {
+        let mut order = Vec::with_capacity(self.v4.len() + self.v6.len());
+        self.v4.numbers(|ordinal, bucket| order.push((ordinal, false, bucket)));
+        self.v6.numbers(|ordinal, bucket| order.push((ordinal, true, bucket)));
+        order.sort_unstable();
+        Closing { order, next: 0 }
+    }
+
+    /// Closes the next few of them. Gives the number of the last one's first packet; `None`: all are closed.
+    pub fn close_some(&mut self, closing: &mut Closing, now: Timestamp, ordinal: u64) -> Option<u64> {
+        let rest = closing.order.get(closing.next..).unwrap_or(&[]);
+        let some = rest.get(..CLOSED_AT_A_TIME).unwrap_or(rest);
+        for (i, (_, wide, bucket)) in some.iter().enumerate() {
+            match rest.get(i + CLOSE_AHEAD) {
+                Some((_, false, next)) => self.v4.prefetch_place(*next),
+                Some((_, true, next)) => self.v6.prefetch_place(*next),
+                None => {}
+            }
+            if *wide {
+                let key = self.v6.key_at(*bucket);
+                key.into_iter().for_each(|key| self.context.close_last(&mut self.v6, &key, now, ordinal));
+            } else {
+                let key = self.v4.key_at(*bucket);
+                key.into_iter().for_each(|key| self.context.close_last(&mut self.v4, &key, now, ordinal));
+            }
+        }
+        closing.next += some.len();
+        some.last().map(|(ordinal, ..)| *ordinal)
     }
 
     /// Takes what has been told since the last call, in order.
@@ -264,6 +332,23 @@ impl Worker {
         if let Some(told) = self.context.told.get_mut(from..) {
             told.sort_by_key(|t| t.place);
         }
+    }
+
+    /// After a block of packets: keeps the bounds that concern both tables.
+    fn make_room(&mut self, now: Timestamp, ordinal: u64) {
+        let crowded = std::mem::take(&mut self.context.crowded);
+        if crowded == 0 && self.context.pool <= START_POOL_BYTES {
+            return;
+        }
+        self.relieve_pool(now, ordinal);
+        for _ in 0..crowded {
+            if self.v4.len() > self.context.config.flows * KeyV4::QUARTERS / 4 {
+                self.context.evict(&mut self.v4, now, ordinal);
+            } else {
+                self.context.evict(&mut self.v6, now, ordinal);
+            }
+        }
+        self.order(0);
     }
 
     /// Too much is held for the parsers: the oldest starts are given up first.
@@ -304,9 +389,7 @@ impl Worker {
 /// Whether a flow still holds starts.
 fn holds_starts<K: Key>(table: &mut Table<K>, key: &K, ordinal: u64) -> bool {
     let hash = table.hash(key);
-    table.find_both(hash, key).is_some_and(|(_, cold)| {
-        cold.ordinal == ordinal && (cold.starts.is_some() || cold.datagrams.is_some())
-    })
+    table.find_both(hash, key).is_some_and(|(_, cold)| cold.ordinal() == ordinal && cold.holds_starts())
 }
 
 /// One packet of a flow: the short way where it will do.
@@ -319,23 +402,55 @@ fn packet_of<K: Key + Into<AnyKey>>(
     hash: u64,
     packet: &Packet<'_>,
 ) {
-    if let Some(flow) = table.find(hash, &key) {
-        match plain(flow, side, packet) {
-            Way::Short => return,
-            Way::Records(followed) => {
-                let number = flow.hot.cold();
-                if let Some(cold) = table.cold(number) {
-                    let overhead = followed.records * u32::from(cold.tls_overhead);
-                    let app = followed.app.saturating_sub(overhead);
-                    cold.sides[side.index()].counts.app += u64::from(app);
-                }
-                return;
-            }
-            Way::Long => {}
-        }
+    if packet.frames == 1 && short(table, &key, side, hash, &Step::of(packet), || packet.payload) {
+        return;
     }
     context.long_ways += 1;
     context.packet(table, key, side, hash, packet);
+}
+
+/// What the short way has to know of a packet.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    at: Timestamp,
+    transport: Transport,
+    tcp: Tcp,
+    payload_len: u32,
+    wire_len: u32,
+    ip_len: u32,
+}
+
+impl Step {
+    const fn of(packet: &Packet<'_>) -> Self {
+        let Packet { at, transport, tcp, payload_len, wire_len, ip_len, .. } = *packet;
+        Self { at, transport, tcp, payload_len, wire_len, ip_len }
+    }
+}
+
+/// Takes the short way if it will do: nothing but the hot half of the flow is touched, and its totals where TLS records
+/// began.
+#[inline]
+fn short<'b, K: Key>(
+    table: &mut Table<K>,
+    key: &K,
+    side: Side,
+    hash: u64,
+    packet: &Step,
+    payload: impl FnOnce() -> &'b [u8],
+) -> bool {
+    let Some(flow) = table.find(hash, key) else { return false };
+    match plain(flow, side, packet, payload) {
+        Way::Short => true,
+        Way::Long => false,
+        Way::Records(followed) => {
+            let number = flow.hot.cold();
+            if let Some(cold) = table.cold(number) {
+                let overhead = cold.has_more().map_or(0, |more| more.tls_overhead);
+                cold.add_app(side, followed.app.saturating_sub(followed.records * u32::from(overhead)));
+            }
+            true
+        }
+    }
 }
 
 /// Which road a packet takes.
@@ -350,7 +465,12 @@ enum Way {
 
 /// Counts a packet that is simply next in order, on a flow with nothing special about it.
 #[inline]
-fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> Way {
+fn plain<'b, K: Key>(
+    flow: &mut Flow<K>,
+    side: Side,
+    packet: &Step,
+    payload_bytes: impl FnOnce() -> &'b [u8],
+) -> Way {
     let hot = &mut flow.hot;
     let (mine, other) = (hot.sides[side.index()], hot.sides[side.other().index()]);
     let quiet = packet.at.nanos().wrapping_sub(hot.last.nanos());
@@ -369,12 +489,12 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> Way {
     let soon = payload >= TELL_SOON_BYTES && !hot.has(Flag::QUEUED);
     let over = u32::from(mine.over) + packet.wire_len.wrapping_sub(packet.ip_len);
     let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
-    if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 || packet.frames != 1 {
+    if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 {
         return Way::Long;
     }
     let mut followed = Followed::default();
     if hot.has(Flag::TLS) && packet.payload_len > 0 {
-        match follows(flow, side, packet) {
+        match follows(flow, side, payload_bytes(), packet.payload_len) {
             Some(done) => followed = done,
             None => return Way::Long,
         }
@@ -394,10 +514,10 @@ fn plain<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> Way {
 /// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
 /// is found by the payload counter.
 #[inline]
-fn follows<K: Key>(flow: &mut Flow<K>, side: Side, packet: &Packet<'_>) -> Option<Followed> {
+fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: u32) -> Option<Followed> {
     let before = flow.hot.follow[side.index()];
     let mut follower = before;
-    let done = follower.walk(packet.payload, packet.payload_len, 0);
+    let done = follower.walk(payload, payload_len, 0);
     let found_and_lost = before.is_lost() && done.records > 0;
     if follower.is_lost() != before.is_lost() || found_and_lost {
         return None;

@@ -26,21 +26,21 @@ impl Context {
         packet: &Packet<'_>,
     ) {
         let mut first = None;
-        if cold.starts.is_none() {
+        if cold.starts().is_none() {
             first = first_look(flow, cold, side, seq, packet);
             if first.as_ref().is_none_or(|outcome| !matches!(outcome, Outcome::Nothing(_))) {
                 if !self.hold(flow, cold) {
                     return;
                 }
-                cold.starts = Some(Box::new(begin(cold)));
+                cold.more().starts = Some(Box::new(begin(cold)));
                 self.pool += size_of::<Starts>();
             }
         }
         let mut news = first.is_some();
-        if let Some(starts) = cold.starts.as_mut() {
+        let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
+        if let Some(starts) = cold.starts_mut() {
             let start = &mut starts.sides[side.index()];
             let before = start.held();
-            let limit = if side == cold.originator { MAX_UP } else { MAX_DOWN };
             let grown = start.add(seq, packet.payload, packet.payload_len, limit);
             self.pool = (self.pool + start.held()).saturating_sub(before);
             // A segment longer than what is kept: there is no more to wait for, and the parsers must know.
@@ -50,10 +50,10 @@ impl Context {
         if !news {
             return;
         }
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
         if is_dns(cold) {
             self.dns_stream(flow, cold, packet);
-        } else if cold.starts.as_mut().is_none_or(|s| s.worth_asking()) {
+        } else if cold.starts_mut().is_none_or(Starts::worth_asking) {
             match first {
                 Some(outcome) => self.heard(flow, cold, outcome, packet.now, false, &mut turn),
                 None => self.ask(flow, cold, packet.now, false, &mut turn),
@@ -74,21 +74,23 @@ impl Context {
             return false;
         }
         self.crowd[place] += 1;
-        cold.crowd = place as u16;
+        cold.more().crowd = place as u16;
         self.holders += 1;
-        self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+        self.naming.push_back(Waiting { key: flow.key.into(), ordinal: cold.ordinal() });
         true
     }
 
     /// Frees what a flow holds for the parsers.
     pub(crate) fn let_go(&mut self, cold: &mut Cold) {
-        let starts = cold.starts.take().map(|s| s.held());
-        let Some(held) = starts.or_else(|| cold.datagrams.take().map(|d| d.held())) else { return };
+        let Some(more) = cold.has_more_mut() else { return };
+        let starts = more.starts.take().map(|s| s.held());
+        let Some(held) = starts.or_else(|| more.datagrams.take().map(|d| d.held())) else { return };
         self.pool = self.pool.saturating_sub(held);
         self.holders = self.holders.saturating_sub(1);
-        if let Some(n) = self.crowd.get_mut(usize::from(cold.crowd)) {
+        if let Some(n) = self.crowd.get_mut(usize::from(more.crowd)) {
             *n = n.saturating_sub(1);
         }
+        cold.tidy();
     }
 
     /// Called when a flow ends: what the parsers make of what there is.
@@ -102,12 +104,12 @@ impl Context {
         if !flow.hot.has(Flag::NAMING) {
             return;
         }
-        if cold.starts.is_some() {
+        if cold.starts().is_some() {
             if !is_dns(cold) {
                 self.ask(flow, cold, now, true, turn);
             }
             self.release(flow, cold);
-        } else if let Some(outcome) = cold.datagrams.as_mut().map(datagrams::Starts::finish) {
+        } else if let Some(outcome) = cold.datagrams_mut().map(datagrams::Starts::finish) {
             self.heard(flow, cold, outcome, now, true, turn);
             self.release(flow, cold);
         }
@@ -121,7 +123,7 @@ impl Context {
         last: bool,
         turn: &mut Turn,
     ) {
-        let Some(starts) = cold.starts.as_ref() else { return };
+        let Some(starts) = cold.starts() else { return };
         let (up, down) = (cold.originator.index(), cold.originator.other().index());
         let ends = flow.key.ends(cold.originator);
         let talk = Talk {
@@ -180,29 +182,30 @@ impl Context {
         complete: bool,
         turn: &mut Turn,
     ) {
-        if !complete && cold.facts.as_deref() == Some(&*facts) {
+        if !complete && cold.facts().map(|facts| &**facts) == Some(&*facts) {
             return;
         }
         if let Some((_, source)) = &facts.name
-            && cold.facts.as_ref().is_none_or(|f| f.name.is_none())
+            && cold.facts().is_none_or(|f| f.name.is_none())
             && let Some(n) = self.counters.names.get_mut(*source as usize)
         {
             *n += 1;
         }
-        if facts.client_is_responder && cold.isn == [None, None] && cold.facts.is_none() {
+        let without_syn = cold.isn(Side::A).is_none() && cold.isn(Side::B).is_none();
+        if facts.client_is_responder && without_syn && cold.facts().is_none() {
             cold.turn_round();
         }
         if facts.app == AppProto::Tls && facts.tls.is_some() && !flow.hot.has(Flag::TLS) {
             follow(flow, cold, &facts);
         }
         let facts = Arc::new(*facts);
-        cold.facts = Some(Arc::clone(&facts));
+        cold.more().facts = Some(Arc::clone(&facts));
         self.name(flow, cold, facts, complete, now, turn);
     }
 
     /// The parsers will say no more: what they said before becomes final.
     fn settle_facts<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, now: Timestamp, turn: &mut Turn) {
-        if let Some(facts) = cold.facts.clone() {
+        if let Some(facts) = cold.facts().cloned() {
             self.name(flow, cold, facts, true, now, turn);
         }
     }
@@ -217,12 +220,12 @@ impl Context {
         turn: &mut Turn,
     ) {
         let named = Telling::Named {
-            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
+            flow: flow.key.flow_id(cold.ordinal(), self.config.seed),
             ends: flow.key.ends(cold.originator),
             at: flow.hot.last,
             facts,
             complete,
-            path: cold.path,
+            path: cold.path(&self.paths),
         };
         self.say(turn, now, named);
     }
@@ -238,7 +241,7 @@ impl Context {
     ) {
         let hash = table.hash(key);
         let Some((flow, cold)) = table.find_both(hash, key) else { return };
-        if cold.ordinal != flow_ordinal || (cold.starts.is_none() && cold.datagrams.is_none()) {
+        if cold.ordinal() != flow_ordinal || !cold.holds_starts() {
             return;
         }
         let mut turn = self.turn(ordinal, flow_ordinal);
@@ -265,8 +268,8 @@ fn first_look<K: Key>(
     seq: u32,
     packet: &Packet<'_>,
 ) -> Option<Outcome> {
-    let place = &cold.sides[side.index()];
-    if !place.anchored || place.base != seq || packet.payload.len() != packet.payload_len as usize {
+    let begins = cold.anchored(side) && cold.sides[side.index()].base == seq;
+    if !begins || packet.payload.len() != packet.payload_len as usize {
         return None;
     }
     let ends = flow.key.ends(cold.originator);
@@ -284,9 +287,9 @@ fn first_look<K: Key>(
 /// Empty starts that know where the data of each side begins, as far as a SYN told.
 fn begin(cold: &Cold) -> Starts {
     let mut starts = Starts::default();
-    for (start, side) in starts.sides.iter_mut().zip(&cold.sides) {
-        if side.anchored {
-            start.anchor(side.base);
+    for side in [Side::A, Side::B] {
+        if cold.anchored(side) {
+            starts.sides[side.index()].anchor(cold.sides[side.index()].base);
         }
     }
     starts
@@ -294,7 +297,7 @@ fn begin(cold: &Cold) -> Starts {
 
 /// The flow is DNS over TCP, as far as is known.
 fn is_dns(cold: &Cold) -> bool {
-    cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Dns)
+    cold.facts().is_some_and(|f| f.app == AppProto::Dns)
 }
 
 /// Begins to follow TLS records: walks over what is there, so that the place after it is known.
@@ -302,13 +305,17 @@ fn follow<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, facts: &Facts) {
     flow.hot.set(Flag::TLS, true);
     let version = facts.tls.as_ref().map_or(0, |t| t.version);
     // RFC 8446 §5.2: one byte of type and a tag of 16; RFC 5288: explicit nonce of 8 and a tag of 16.
-    cold.tls_overhead = if version >= 0x0304 { 17 } else { 24 };
-    let Some(starts) = cold.starts.as_ref() else { return };
+    cold.more().tls_overhead = if version >= 0x0304 { 17 } else { 24 };
+    let more = cold.more();
+    let Some(starts) = more.starts.as_ref() else { return };
+    let (overhead, mut app) = (more.tls_overhead, [0; 2]);
     for (i, start) in starts.sides.iter().enumerate() {
         let mut follower = Follower::START;
-        let done = follower.walk(start.bytes(), start.bytes().len() as u32, cold.tls_overhead);
-        cold.sides[i].counts.app += u64::from(done.app);
-        cold.lost_at[i] = (start.bytes().len() as u64).saturating_sub(u64::from(done.unknown));
+        let done = follower.walk(start.bytes(), start.bytes().len() as u32, overhead);
+        app[i] = done.app;
+        more.lost_at[i] = (start.bytes().len() as u64).saturating_sub(u64::from(done.unknown));
         flow.hot.follow[i] = follower;
     }
+    cold.add_app(Side::A, app[0]);
+    cold.add_app(Side::B, app[1]);
 }

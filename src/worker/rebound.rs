@@ -94,7 +94,7 @@ impl Context {
             return;
         };
         flow.hot.set(Flag::NAMING, false);
-        let facts = cold.facts.as_deref();
+        let facts = cold.facts().map(|facts| &**facts);
         let name = facts.and_then(|f| f.name.as_ref()).filter(|(_, s)| *s == NameSource::QuicSni);
         if let (Some((name, _)), true) = (name, chosen.len() >= MIN_ID)
             && let Some(id) = Id::new(&flow.key.ends(cold.originator), chosen)
@@ -124,7 +124,7 @@ impl Context {
             inferred: true,
             ..Facts::default()
         };
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
         // Not complete: there is no hello to log.
         self.found(flow, cold, Box::new(facts), packet.now, false, &mut turn);
         self.release(flow, cold);

@@ -4,7 +4,7 @@ use super::{ACK, AnyKey, Context, FIN, RST, SYN};
 use crate::decode::{Packet, Transport};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
-use crate::flow::sequence::{Position, book};
+use crate::flow::sequence::{Position, Segment, book};
 use crate::flow::table::Table;
 use crate::observe::EndReason;
 
@@ -21,17 +21,33 @@ impl Context {
         hash: u64,
         packet: &Packet<'_>,
     ) {
-        if let Some((flow, cold)) = table.find_both(hash, &key)
-            && let Some(reason) = self.has_ended(flow, cold, side, packet)
-        {
+        let ended = match table.find_both(hash, &key) {
+            Some((flow, cold)) => match self.has_ended(flow, cold, side, packet) {
+                Some(reason) => Some(reason),
+                None => return self.book(flow, cold, side, packet),
+            },
+            None => None,
+        };
+        if let Some(reason) = ended {
             self.close(table, &key, reason, packet.now, packet.ordinal);
         }
-        if table.find(hash, &key).is_none() {
-            self.open(table, key, side, hash, packet);
+        if let Some((flow, cold)) = self.open(table, key, side, hash, packet) {
+            self.book(flow, cold, side, packet);
         }
-        let Some((flow, cold)) = table.find_both(hash, &key) else { return };
+    }
+
+    fn book<K: Key + Into<AnyKey>>(
+        &mut self,
+        flow: &mut Flow<K>,
+        cold: &mut Cold,
+        side: Side,
+        packet: &Packet<'_>,
+    ) {
         count(flow, cold, side, packet);
-        if packet.transport == Transport::Tcp {
+        if self.copies.is_second(cold.ordinal(), side, packet) {
+            flow.hot.set(Flag::DOUBLED, true);
+            self.counters.duplicates += u64::from(packet.frames);
+        } else if packet.transport == Transport::Tcp {
             self.tcp(flow, cold, side, packet);
         } else {
             self.udp(flow, cold, side, packet);
@@ -52,11 +68,11 @@ impl Context {
             return Some(EndReason::Timeout);
         }
         let syn = packet.transport == Transport::Tcp && packet.tcp.flags & (SYN | ACK | RST) == SYN;
-        if !syn || cold.isn[side.index()] == Some(packet.tcp.seq) {
+        if !syn || cold.isn(side) == Some(packet.tcp.seq) {
             return None;
         }
-        let data = cold.sides.iter().any(|s| s.seen & Seen::DATA != 0);
-        let known = cold.isn[side.index()].is_some();
+        let data = (cold.seen(Side::A) | cold.seen(Side::B)) & Seen::DATA != 0;
+        let known = cold.isn(side).is_some();
         let reset = flow.hot.has(Flag::CLOSING);
         // A SYN that comes late, of a connection whose first frames were captured out of order, opens nothing new.
         let late = !known && packet.tcp.seq.wrapping_add(1) == cold.sides[side.index()].base;
@@ -113,15 +129,21 @@ impl Context {
     ) {
         let i = side.index();
         cold.note(side, Seen::DATA);
-        let anchored = cold.sides[i].anchored;
-        let mut position = Position { base: cold.sides[i].base, next: flow.hot.sides[i].next, anchored };
-        let segment = book(&mut position, &mut cold.holes[i], seq, packet.payload_len);
+        let (base, next) = (cold.sides[i].base, flow.hot.sides[i].next);
+        let mut position = Position { base, next, anchored: cold.anchored(side) };
+        let segment = if seq == next && cold.has_more().is_none() {
+            position.next = seq.wrapping_add(packet.payload_len);
+            Segment { new: packet.payload_len, repeated: 0, in_order: true }
+        } else {
+            book(&mut position, &mut cold.more().holes[i], seq, packet.payload_len)
+        };
         flow.hot.sides[i].next = position.next;
-        cold.sides[i].base = position.base;
-        // Folded by `count` before, so this cannot overflow.
-        flow.hot.sides[i].payload += segment.new;
+        cold.set_base(side, position.base);
+        // What is untold is told long before this could overflow.
+        let payload = &mut flow.hot.sides[i].payload;
+        *payload = payload.saturating_add(segment.new);
         if segment.repeated > 0 {
-            cold.sides[i].counts.retransmitted += u64::from(segment.repeated);
+            cold.add_retransmitted(side, segment.repeated);
             cold.note(side, Seen::REPEATED);
         }
         if flow.hot.has(Flag::TLS) {
@@ -152,11 +174,13 @@ fn records<K: Key>(
         return;
     }
     let mut follower = flow.hot.follow[i];
-    let done = follower.walk(packet.payload, packet.payload_len, cold.tls_overhead);
-    cold.sides[i].counts.app += u64::from(done.app);
+    let overhead = cold.has_more().map_or(0, |more| more.tls_overhead);
+    let done = follower.walk(packet.payload, packet.payload_len, overhead);
+    cold.add_app(side, done.app);
     if was_lost && (done.app > 0 || !follower.is_lost()) {
         let before = flow.payload(cold, side).saturating_sub(u64::from(new));
-        cold.unfollowed[i] += before.saturating_sub(cold.lost_at[i]);
+        let more = cold.more();
+        more.unfollowed[i] += before.saturating_sub(more.lost_at[i]);
         flow.lose(cold, side, done.unknown);
     } else if !was_lost && follower.is_lost() {
         flow.lose(cold, side, done.unknown);
@@ -169,10 +193,8 @@ fn count<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: &Packe
     flow.fold(cold);
     flow.hot.last = flow.hot.last.max(packet.at);
     // Tunnels with a frame shorter than its packet do not exist; a capture that says so is believed for the wire.
-    let counts = &mut cold.sides[side.index()].counts;
-    counts.packets += u64::from(packet.frames);
-    counts.ip += u64::from(packet.ip_len);
-    counts.wire += u64::from(packet.wire_len);
+    let over = i64::from(packet.wire_len) - i64::from(packet.ip_len);
+    cold.add(side, packet.frames, packet.ip_len, over);
 }
 
 /// A SYN or SYN-ACK: fixes where the data of its side begins.
@@ -180,17 +202,14 @@ fn synchronise<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: 
     let i = side.index();
     let with_ack = packet.tcp.flags & ACK != 0;
     cold.note(side, if with_ack { Seen::SYN_ACK } else { Seen::SYN });
-    if cold.sides[i].seen & Seen::DATA != 0 && flow.hot.has(Flag::PLACED[i]) {
+    if cold.seen(side) & Seen::DATA != 0 && flow.hot.has(Flag::PLACED[i]) {
         return;
     }
     let base = packet.tcp.seq.wrapping_add(1);
-    cold.isn[i] = Some(packet.tcp.seq);
-    cold.sides[i].base = base;
-    cold.sides[i].anchored = true;
-    cold.sides[i].has_ack = false;
+    cold.anchor(side, packet.tcp.seq);
     flow.hot.sides[i].next = base;
     flow.hot.set(Flag::PLACED[i], true);
-    if let Some(starts) = &mut cold.starts {
+    if let Some(starts) = cold.starts_mut() {
         starts.sides[i].anchor(base);
     }
 }
@@ -199,7 +218,7 @@ fn synchronise<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: 
 fn place<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, seq: u32) {
     let i = side.index();
     flow.hot.sides[i].next = seq;
-    cold.sides[i].base = seq;
+    cold.set_base(side, seq);
     flow.hot.set(Flag::PLACED[i], true);
 }
 
@@ -214,21 +233,20 @@ fn acknowledge<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, ack: u32
     if ahead == 0 || ahead >= FAR {
         return;
     }
-    let known = &mut cold.sides[i];
-    if !known.has_ack || (ack.wrapping_sub(known.acked) as i32) > 0 {
-        (known.acked, known.has_ack) = (ack, true);
+    let known = &mut cold.more().acked[i];
+    if known.is_none_or(|known| (ack.wrapping_sub(known) as i32) > 0) {
+        *known = Some(ack);
     }
 }
 
 /// Sets the flags that decide whether the next packet may take the short way.
 fn settle<K: Key>(flow: &mut Flow<K>, cold: &Cold, side: Side) {
-    let disorder = cold.holes.iter().flatten().any(|h| !h.is_whole());
+    let disorder = cold.has_more().is_some_and(|m| m.holes.iter().flatten().any(|h| !h.is_whole()));
     flow.hot.set(Flag::DISORDER, disorder);
-    let seen = cold.sides[side.index()].seen;
+    let seen = cold.seen(side);
     flow.hot.set(Flag::PLAIN[side.index()], seen & (Seen::ACK | Seen::DATA) == Seen::ACK | Seen::DATA);
-    let [a, b] = &cold.sides;
-    let fins = a.seen & b.seen & Seen::FIN != 0;
-    if fins || (a.seen | b.seen) & Seen::RST != 0 {
+    let (a, b) = (cold.seen(Side::A), cold.seen(Side::B));
+    if a & b & Seen::FIN != 0 || (a | b) & Seen::RST != 0 {
         flow.hot.set(Flag::CLOSING, true);
     }
 }

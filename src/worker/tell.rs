@@ -2,7 +2,7 @@
 //! the sweep. Telling clears the hot counters.
 
 use super::{AnyKey, Context, TELL_BYTES, TELL_SOON_BYTES, Waiting};
-use crate::decode::Packet;
+use crate::decode::{Packet, Path};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::flow::table::Table;
@@ -46,24 +46,17 @@ impl Context {
         cold: &mut Cold,
         packet: &Packet<'_>,
     ) {
-        let untold = |flow: &Flow<K>, side: Side| {
-            let s = &cold.sides[side.index()];
-            let seen = s.counts.payload + u64::from(flow.hot.sides[side.index()].payload);
-            (seen + flow.gap(cold, side)).saturating_sub(s.told)
-        };
-        let most = untold(flow, Side::A).max(untold(flow, Side::B));
+        let most = flow.untold(cold, Side::A).max(flow.untold(cold, Side::B));
         if most >= u64::from(TELL_BYTES) {
             flow.fold(cold);
-            let mut turn = self.turn(packet.ordinal, cold.ordinal);
+            let mut turn = self.turn(packet.ordinal, cold.ordinal());
             self.tell_delta(flow, cold, packet.now, &mut turn, false);
             return;
         }
         if most >= u64::from(TELL_SOON_BYTES) && !flow.hot.has(Flag::QUEUED) {
             flow.hot.set(Flag::QUEUED, true);
-            self.soon.push(Waiting { key: flow.key.into(), ordinal: cold.ordinal });
+            self.soon.push(Waiting { key: flow.key.into(), ordinal: cold.ordinal() });
         }
-        // The payload that stays hot is what `plain` compares with its limits.
-        unfold_payload(flow, cold);
     }
 
     /// A flow of the queue, at the tick.
@@ -77,7 +70,7 @@ impl Context {
     ) {
         let hash = table.hash(&key);
         let Some((flow, cold)) = table.find_both(hash, &key) else { return };
-        if cold.ordinal != flow_ordinal {
+        if cold.ordinal() != flow_ordinal {
             return;
         }
         flow.hot.set(Flag::QUEUED, false);
@@ -95,28 +88,20 @@ impl Context {
         turn: &mut Turn,
         closed: bool,
     ) {
-        let step = |cold: &mut Cold, side: Side| {
-            let all = cold.sides[side.index()].counts.payload + flow.gap(cold, side);
-            let told = &mut cold.sides[side.index()].told;
-            // A hole that was told as a gap and filled later must not count twice: the level only rises.
-            let new = all.saturating_sub(*told);
-            *told = all.max(*told);
-            new
-        };
         let up = cold.originator;
-        let bytes = Both { up: step(cold, up), down: step(cold, up.other()) };
+        let bytes = Both { up: flow.tell(cold, up), down: flow.tell(cold, up.other()) };
         if bytes == Both::default() && !closed {
             return;
         }
         let delta = FlowDelta {
-            flow: flow.key.flow_id(cold.ordinal, self.config.seed),
+            flow: flow.key.flow_id(cold.ordinal(), self.config.seed),
             ends: flow.key.ends(cold.originator),
             first: cold.first,
             last: flow.hot.last,
             bytes,
             gap: Both { up: flow.gap(cold, up), down: flow.gap(cold, up.other()) },
             closed,
-            midstream: cold.midstream,
+            midstream: cold.midstream(),
             one_way: is_one_way(cold),
         };
         self.say(turn, now, Telling::Delta(delta));
@@ -130,13 +115,13 @@ impl Context {
         now: Timestamp,
         turn: &mut Turn,
     ) {
-        cold.reported = now;
-        let totals = cold.sides.map(|s| s.counts);
-        let moved = cold.at_report.as_ref().is_none_or(|old| **old != totals);
+        let totals = [Side::A, Side::B].map(|side| flow.counts(cold, side));
+        let old = cold.has_more().and_then(|more| more.reported.as_ref());
+        let moved = old.is_none_or(|(_, old)| *old != totals);
         if moved {
             self.tell_summary(flow, cold, None, now, turn);
-            cold.at_report = Some(Box::new(totals));
         }
+        cold.more().reported = Some((now, totals));
     }
 
     /// Tells the totals. Call after [`Flow::fold`].
@@ -148,36 +133,34 @@ impl Context {
         now: Timestamp,
         turn: &mut Turn,
     ) {
-        let summary = summary(flow, cold, end, self.config.seed);
+        let summary = summary(flow, cold, end, self.config.seed, cold.path(&self.paths));
         self.say(turn, now, Telling::Summary(Box::new(summary)));
     }
 }
 
-/// Puts the untold part of the payload back into the hot counters.
-fn unfold_payload<K: Key>(flow: &mut Flow<K>, cold: &mut Cold) {
-    for (hot, side) in flow.hot.sides.iter_mut().zip(&mut cold.sides) {
-        let untold = side.counts.payload.saturating_sub(side.told).min(u64::from(TELL_BYTES));
-        hot.payload += untold as u32;
-        side.counts.payload -= untold;
-    }
-}
-
-fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u64) -> FlowSummary {
+fn summary<K: Key>(
+    flow: &Flow<K>,
+    cold: &Cold,
+    end: Option<EndReason>,
+    seed: u64,
+    path: Path,
+) -> FlowSummary {
     let (up, down) = (cold.originator, cold.originator.other());
-    let tls = cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Tls);
+    let tls = cold.facts().is_some_and(|f| f.app == AppProto::Tls);
     let counts = |side: Side| {
-        let c = cold.sides[side.index()].counts;
+        let c = flow.counts(cold, side);
         let app = if tls { c.app + flow.unfollowed(cold, side) } else { 0 };
         Counts { gap: flow.gap(cold, side), app, ..c }
     };
-    let since = cold.at_report.as_ref().filter(|_| end.is_none()).map(|old| Both {
+    let old = cold.has_more().and_then(|more| more.reported.as_ref());
+    let since = old.filter(|_| end.is_none()).map(|(_, old)| Both {
         up: less(&counts(up), &old[up.index()]),
         down: less(&counts(down), &old[down.index()]),
     });
     let since = since.or_else(|| end.is_none().then(|| Both { up: counts(up), down: counts(down) }));
     FlowSummary {
-        flow: flow.key.flow_id(cold.ordinal, seed),
-        ordinal: cold.ordinal,
+        flow: flow.key.flow_id(cold.ordinal(), seed),
+        ordinal: cold.ordinal(),
         ends: flow.key.ends(up),
         first: cold.first,
         last: flow.hot.last,
@@ -185,19 +168,19 @@ fn summary<K: Key>(flow: &Flow<K>, cold: &Cold, end: Option<EndReason>, seed: u6
         app_followed: tls.then_some(flow.unfollowed(cold, up) + flow.unfollowed(cold, down) == 0),
         seen: Both { up: seen(cold, up), down: seen(cold, down) },
         history: cold.history_text(),
-        midstream: cold.midstream,
+        midstream: cold.midstream(),
         one_way: is_one_way(cold),
         state: state(flow, cold),
         end,
-        path: cold.path,
-        facts: cold.facts.clone(),
+        path,
+        facts: cold.facts().cloned(),
         since,
     }
 }
 
 /// Call after [`Flow::fold`].
 fn is_one_way(cold: &Cold) -> bool {
-    cold.sides.iter().any(|s| s.counts.packets == 0)
+    [Side::A, Side::B].iter().any(|side| cold.packets(*side) == 0)
 }
 
 fn less(new: &Counts, old: &Counts) -> Counts {
@@ -213,7 +196,7 @@ fn less(new: &Counts, old: &Counts) -> Counts {
 }
 
 fn seen(cold: &Cold, side: Side) -> TcpSeen {
-    let bits = cold.sides[side.index()].seen;
+    let bits = cold.seen(side);
     TcpSeen {
         syn: bits & Seen::SYN != 0,
         syn_ack: bits & Seen::SYN_ACK != 0,

@@ -3,14 +3,14 @@
 use super::{AnyKey, Context};
 use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
-use crate::flow::record::{Cold, Flag, Flow, Seen};
+use crate::flow::record::{Cold, DATAGRAMS_MAX, Flag, Flow, Seen};
 use crate::observe::{Lease, Telling};
 use crate::parse::{AppProto, Facts, GiveUp, Outcome, datagrams, dhcp, tunnel};
 use crate::units::{Direction, Span};
 use std::sync::Arc;
 
-/// Datagrams looked at before a UDP flow counts as nothing that carries a name.
-const LOOKED_AT: u8 = 8;
+/// Datagrams of each side that are looked at before the short way is good enough.
+const LOOKED_AT_FOR_COPIES: u64 = 4;
 /// Datagrams of hellos that may lead to no name within a second of the clock before a flood is supposed.
 const VAIN_MAX: u32 = 1 << 14;
 /// In a flood one new hello in so many is opened: keys and ciphers cost more than all else that a packet does.
@@ -29,7 +29,9 @@ impl Context {
     ) {
         flow.hot.sides[side.index()].payload += packet.payload_len;
         cold.note(side, Seen::DATA);
-        flow.hot.set(Flag::PLAIN[side.index()], true);
+        // The first few take the long road, where a span port's copies are found out.
+        let plain = cold.packets(side) >= LOOKED_AT_FOR_COPIES;
+        flow.hot.set(Flag::PLAIN[side.index()], plain);
         if !flow.hot.has(Flag::NAMING) || packet.payload.is_empty() {
             return;
         }
@@ -41,13 +43,13 @@ impl Context {
             self.dhcp(flow, cold, packet);
             return;
         }
-        if cold.facts.as_ref().is_some_and(|f| f.app == AppProto::Quic) {
+        if cold.facts().is_some_and(|f| f.app == AppProto::Quic) {
             self.server_id(flow, cold, side, packet);
             return;
         }
         let from = if side == cold.originator { Direction::Up } else { Direction::Down };
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
-        if let Some(starts) = cold.datagrams.as_mut() {
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
+        if let Some(starts) = cold.datagrams_mut() {
             let before = starts.held();
             let outcome = starts.datagram(from, packet.payload);
             self.vain = in_vain(self.vain, &outcome);
@@ -72,14 +74,14 @@ impl Context {
             if outcome == Outcome::More {
                 if self.hold(flow, cold) {
                     self.pool += starts.held();
-                    cold.datagrams = Some(starts);
+                    cold.more().datagrams = Some(starts);
                 }
             } else {
                 self.heard(flow, cold, outcome, packet.now, false, &mut turn);
             }
             return;
         }
-        if cold.datagrams_seen == 0 && !self.rebound(flow, cold, side, packet) {
+        if cold.datagrams_seen() == 0 && !self.rebound(flow, cold, side, packet) {
             self.tunnel(flow, cold, packet);
         }
         look_on(flow, cold);
@@ -88,7 +90,7 @@ impl Context {
     /// Labels a tunnel by its first datagram. After STUN a hello of DTLS may still come over the same ports.
     fn tunnel<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
         let Some(app) = tunnel::label(packet.payload) else { return };
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
         let facts = Box::new(Facts { app, ..Facts::default() });
         self.found(flow, cold, facts, packet.now, false, &mut turn);
         if app != AppProto::Stun {
@@ -99,14 +101,14 @@ impl Context {
     /// Every datagram of a DHCP flow is read: it tells who has which address, and names no flow.
     fn dhcp<K: Key>(&mut self, flow: &mut Flow<K>, cold: &mut Cold, packet: &Packet<'_>) {
         let Some(given) = dhcp::message(packet.payload) else {
-            if cold.facts.is_none() {
+            if cold.facts().is_none() {
                 look_on(flow, cold);
             }
             return;
         };
-        let mut turn = self.turn(packet.ordinal, cold.ordinal);
-        if cold.facts.is_none() {
-            cold.facts = Some(Arc::new(Facts { app: AppProto::Dhcp, ..Facts::default() }));
+        let mut turn = self.turn(packet.ordinal, cold.ordinal());
+        if cold.facts().is_none() {
+            cold.more().facts = Some(Arc::new(Facts { app: AppProto::Dhcp, ..Facts::default() }));
         }
         let until = packet.at.plus(Span::from_secs(i64::from(given.secs)));
         let lease = Lease { ip: given.ip, mac: given.mac, name: given.name, at: packet.at, until };
@@ -125,8 +127,9 @@ fn in_vain(count: u32, outcome: &Outcome) -> u32 {
 
 /// One more datagram that told nothing: the parsers lose patience.
 pub(crate) fn look_on<K: Key>(flow: &mut Flow<K>, cold: &mut Cold) {
-    cold.datagrams_seen = cold.datagrams_seen.saturating_add(1);
-    if cold.datagrams_seen >= LOOKED_AT {
+    if cold.datagrams_seen() >= DATAGRAMS_MAX {
         flow.hot.set(Flag::NAMING, false);
+    } else {
+        cold.count_datagram();
     }
 }

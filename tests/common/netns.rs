@@ -49,6 +49,14 @@ impl Cable {
         ip(&["-n", far, "link", "set", FAR, "up", "arp", "off"])
     }
 
+    /// Lays a second one, `gen1` to `tap1`.
+    pub(crate) fn plug_second(&self) -> Result<(), String> {
+        let [near, far] = &self.names;
+        ip(&["link", "add", "gen1", "netns", near, "type", "veth", "peer", "name", "tap1", "netns", far])?;
+        ip(&["-n", near, "link", "set", "gen1", "up", "arp", "off"])?;
+        ip(&["-n", far, "link", "set", "tap1", "up", "arp", "off"])
+    }
+
     /// Takes it away.
     pub(crate) fn unplug(&self) -> Result<(), String> {
         ip(&["-n", &self.names[1], "link", "del", FAR])
@@ -71,7 +79,12 @@ impl Cable {
 
     /// Sends frames at so many a second (0: as fast as it goes). Gives how many went out.
     pub(crate) fn send(&self, frames: &[Vec<u8>], rate: u32) -> Result<u64, String> {
-        Self::within(&self.names[0], || send(frames, rate).map_err(|e| format!("generator: {e}")))?
+        self.send_from(NEAR, frames, rate)
+    }
+
+    /// The same from another end.
+    pub(crate) fn send_from(&self, near: &str, frames: &[Vec<u8>], rate: u32) -> Result<u64, String> {
+        Self::within(&self.names[0], || send(near, frames, rate).map_err(|e| format!("generator: {e}")))?
     }
 
     fn within<T: Send>(ns: &str, what: impl FnOnce() -> T + Send) -> Result<T, String> {
@@ -107,7 +120,7 @@ fn ip(args: &[&str]) -> Result<(), String> {
     }
 }
 
-fn send(frames: &[Vec<u8>], rate: u32) -> io::Result<u64> {
+fn send(near: &str, frames: &[Vec<u8>], rate: u32) -> io::Result<u64> {
     // SAFETY: takes no pointers.
     let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
     if fd < 0 {
@@ -115,7 +128,7 @@ fn send(frames: &[Vec<u8>], rate: u32) -> io::Result<u64> {
     }
     // SAFETY: new and nobody else's.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    let name = std::ffi::CString::new(NEAR)?;
+    let name = std::ffi::CString::new(near)?;
     // SAFETY: all zeroes is an address; its fields are set below.
     let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     to.sll_family = libc::AF_PACKET as libc::c_ushort;

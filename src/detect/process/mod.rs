@@ -334,6 +334,7 @@ fn is_outside(kind: Kind) -> bool {
 }
 
 /// A finding whose severity follows from its strength: what is not worth an alert by itself stays in the log.
+#[allow(clippy::unnecessary_wraps)] // every analytic ends with it
 fn found(view: &View, score: f64, least: Severity, threshold: u64, text: String) -> Option<Finding> {
     let score = score + view.doubt();
     let severity = if score >= 0.0 { least.max(Severity::Medium) } else { Severity::Low };

@@ -38,14 +38,14 @@ impl Host {
         }
     }
 
-    fn tell(&mut self, at: i64, key: u64, event: EndpointEvent) -> bool {
-        self.watch.event(&event, key, Timestamp::new(at, 0))
+    fn tell(&mut self, at: i64, key: u64, event: &EndpointEvent) -> bool {
+        self.watch.event(event, key, Timestamp::new(at, 0))
     }
 
     fn start(&mut self, at: i64, proc: &Proc) -> bool {
         let (common, proc) = (self.common(at), proc.clone());
         let key = proc.entity.unwrap_or(0);
-        self.tell(at, key, EndpointEvent::Process(ProcessEvent { common, proc, kind: ProcessKind::Start }))
+        self.tell(at, key, &EndpointEvent::Process(ProcessEvent { common, proc, kind: ProcessKind::Start }))
     }
 
     fn file(&mut self, at: i64, proc: &Proc, op: FileOp, path: &str) -> bool {
@@ -60,7 +60,7 @@ impl Host {
             attribute,
             label: Some("Confidential".into()),
         };
-        self.tell(at, proc.entity.unwrap_or(0), EndpointEvent::File(event))
+        self.tell(at, proc.entity.unwrap_or(0), &EndpointEvent::File(event))
     }
 
     fn connect(&mut self, at: i64, proc: &Proc) {
@@ -82,7 +82,7 @@ impl Host {
             until: None,
             community_id: None,
         };
-        self.tell(at, proc.entity.unwrap_or(0), EndpointEvent::Connect(event));
+        self.tell(at, proc.entity.unwrap_or(0), &EndpointEvent::Connect(event));
     }
 
     /// `bytes` leave; what is found, the strongest first.
@@ -274,7 +274,7 @@ fn the_archive_of_another_host_says_nothing() {
         attribute: None,
         label: None,
     };
-    host.tell(100, 6, EndpointEvent::File(event));
+    host.tell(100, 6, &EndpointEvent::File(event));
     let curl = proc(7, "/usr/bin/curl", "", 50, "sshd");
     host.connect(120, &curl);
     assert!(!names(&host.sent(125, &curl, Kind::Unknown, 12_000_000)).contains(&"archive_upload"));

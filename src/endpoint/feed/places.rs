@@ -30,7 +30,7 @@ pub struct Place {
 #[derive(Default, Debug)]
 pub struct Places {
     file: Option<PathBuf>,
-    places: BTreeMap<String, Place>,
+    known: BTreeMap<String, Place>,
     changed: bool,
 }
 
@@ -47,25 +47,25 @@ impl Places {
     /// beginning, and what comes twice is dropped.
     pub fn open(file: &Path) -> Self {
         let read = fs::read(file).ok().filter(|bytes| bytes.len() < 8 << 20);
-        let places = read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { file: Some(file.to_owned()), places, changed: false }
+        let known = read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        Self { file: Some(file.to_owned()), known, changed: false }
     }
 
     /// Where a file stands.
     pub fn of(&self, path: &Path) -> Option<Place> {
-        self.places.get(&*path.to_string_lossy()).copied()
+        self.known.get(&*path.to_string_lossy()).copied()
     }
 
     /// A file has been read further.
     pub fn set(&mut self, path: &Path, place: Place) {
         let path = path.to_string_lossy();
-        if self.places.get(&*path) == Some(&place) {
+        if self.known.get(&*path) == Some(&place) {
             return;
         }
-        if self.places.len() >= MAX_PLACES && !self.places.contains_key(&*path) {
-            self.places.pop_first();
+        if self.known.len() >= MAX_PLACES && !self.known.contains_key(&*path) {
+            self.known.pop_first();
         }
-        self.places.insert(path.into_owned(), place);
+        self.known.insert(path.into_owned(), place);
         self.changed = true;
     }
 
@@ -73,7 +73,7 @@ impl Places {
     pub fn save(&mut self) -> io::Result<()> {
         let Some(file) = self.file.as_ref().filter(|_| self.changed) else { return Ok(()) };
         let new = file.with_extension("new");
-        fs::write(&new, serde_json::to_vec(&self.places)?)?;
+        fs::write(&new, serde_json::to_vec(&self.known)?)?;
         fs::rename(&new, file)?;
         self.changed = false;
         Ok(())

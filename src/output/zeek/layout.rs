@@ -153,4 +153,9 @@ const EGRET_COLUMNS: &[(&str, &str)] = &[
     ("flows_total", "count"), ("flows", "vector[string]"), ("destinations", "vector[string]"),
     ("evidence", "vector[string]"),
     ("gap_bytes", "count"), ("midstream", "bool"), ("one_way", "bool"),
+    ("process", "string"), ("process_path", "string"), ("process_pid", "count"), ("command_line", "string"),
+    ("user", "string"), ("original_name", "string"), ("sha256", "string"), ("signer", "string"),
+    ("parent", "string"), ("parent_path", "string"), ("attribution", "string"),
+    ("attribution_confidence", "double"), ("attribution_status", "string"), ("attribution_source", "string"),
+    ("attribution_reason", "string"),
 ];

@@ -5,6 +5,8 @@ use super::super::{IncidentRecord, ids, json};
 use super::layout::{EGRET, NOTICE};
 use super::row::Row;
 use super::{Sink, head, transport};
+use crate::attribute::Attribution;
+use crate::endpoint::SourceKind;
 use crate::units::{Bytes, Span};
 
 pub(super) fn write(sink: &mut Sink<'_>, r: &IncidentRecord) {
@@ -20,6 +22,7 @@ pub(super) fn write(sink: &mut Sink<'_>, r: &IncidentRecord) {
         judgement(row, r, alert);
         who(row, r);
         figures(row, r);
+        process(row, r.identity.attribution.as_deref());
     });
 }
 
@@ -117,6 +120,37 @@ fn figures(row: &mut Row<'_>, r: &IncidentRecord) {
     row.count(r.gap_bytes);
     row.bool(r.midstream);
     row.bool(r.one_way);
+}
+
+/// Columns of [`process`].
+const PROCESS: usize = 15;
+
+/// Who caused it, and how that is known.
+fn process(row: &mut Row<'_>, said: Option<&Attribution>) {
+    let Some(said) = said else { return (0..PROCESS).for_each(|_| row.unset()) };
+    let process = said.process.as_deref();
+    row.opt_str(process.map(|p| &*p.name));
+    row.opt_str(process.and_then(|p| p.path.as_deref()));
+    match process.and_then(|p| p.pid) {
+        Some(pid) => row.count(u64::from(pid)),
+        None => row.unset(),
+    }
+    row.opt_str(process.and_then(|p| p.command_line.as_deref()));
+    row.opt_str(said.user.as_deref());
+    row.opt_str(process.and_then(|p| p.original_name.as_deref()));
+    match process.and_then(|p| p.sha256.as_ref()) {
+        Some(hash) => row.plain(|out| json::hex(hash, None, out)),
+        None => row.unset(),
+    }
+    row.opt_str(process.and_then(|p| p.signer.as_deref()));
+    let parent = process.and_then(|p| p.parent.as_deref());
+    row.opt_str(parent.map(|p| &*p.name));
+    row.opt_str(parent.and_then(|p| p.path.as_deref()));
+    row.str(said.level.as_str());
+    row.double(f64::from(said.confidence));
+    row.str(said.status.as_str());
+    row.opt_str(said.source.map(SourceKind::as_str));
+    row.str(&said.reason);
 }
 
 fn text(fill: impl FnOnce(&mut Vec<u8>)) -> String {

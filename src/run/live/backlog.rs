@@ -129,7 +129,9 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::default_home;
     use crate::observe::{Place, tests::delta};
+    use crate::output::{Record, samples};
     use crate::units::Timestamp;
 
     fn told(flow: u64, up: u64) -> Told {
@@ -155,5 +157,36 @@ mod tests {
         assert_eq!(backlog.take().iter().map(up).sum::<u64>(), sum);
         assert_eq!(backlog.thinned(), 0);
         assert!(backlog.is_empty());
+    }
+
+    /// A flood: its flows are summed, nothing is heard of their end alone, and flows with payload stay.
+    #[test]
+    fn flows_without_payload_become_sums_and_others_stay() {
+        let Record::Flow(sample) = samples::flow() else { unreachable!() };
+        let mut backlog = Backlog::new(default_home());
+        for i in 0..40_000u64 {
+            let mut summary = sample.summary.clone();
+            summary.flow = FlowId(i);
+            if i % 100 > 0 {
+                for counts in [&mut summary.counts.up, &mut summary.counts.down] {
+                    (counts.payload, counts.gap) = (0, 0);
+                }
+            }
+            let end = told(i, if i % 100 > 0 { 0 } else { 7 });
+            let whole = Told { what: Telling::Summary(summary), ..end.clone() };
+            backlog.add(vec![end, whole]);
+        }
+        let mut sums = backlog.take_sums().unwrap();
+        let summed: u64 =
+            sums.take_all().iter().map(|r| if let Record::FlowSum(s) = r { s.flows } else { 0 }).sum();
+        let left = backlog.take();
+        let of = |wanted: fn(&Telling) -> bool| left.iter().filter(|t| wanted(&t.what)).count() as u64;
+        let (deltas, summaries) =
+            (of(|t| matches!(t, Telling::Delta(_))), of(|t| matches!(t, Telling::Summary(_))));
+        assert_eq!(deltas, summaries);
+        assert_eq!(summed + summaries, 40_000);
+        assert!(summed > 10_000 && left.len() < TOO_MANY);
+        let kept = left.iter().filter(|t| matches!(&t.what, Telling::Delta(d) if d.bytes.up == 7)).count();
+        assert_eq!(kept, 400);
     }
 }

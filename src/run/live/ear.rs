@@ -12,6 +12,8 @@ use crate::detect::blind::Blind;
 use crate::output::Record;
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -20,7 +22,9 @@ pub(super) struct Ear {
     pub(super) stats_every: Duration,
     pub(super) pending: Pending,
     pub(super) show: Sender<Notice>,
-    /// How long the writer is waited for at the end.
+    /// The end has been asked for.
+    pub(super) stop: Arc<AtomicBool>,
+    /// How long a writer that takes nothing is waited for at the end.
     pub(super) last_lines: Duration,
     /// Checkpoints go to the writer by a way of their own: logs that wait hold up no alert.
     pub(super) to_state: Sender<Keep>,
@@ -66,7 +70,7 @@ impl Ear {
                 let stats = self.stats(&counts, &detector, at);
                 watch.look(&stats, at, &self.show);
                 let now = merge.now().unwrap_or_default();
-                self.pending.push(Record::Stats(Box::new(stats), now), now);
+                self.pending.push(Record::Stats(Box::new(stats), now), now, None);
             }
         }
         while let Some(told) = merge.pop_last() {
@@ -83,18 +87,20 @@ impl Ear {
                 let _ = self.to_state.send_timeout(keep, self.last_lines);
             }
         }
-        self.pending.finish(end + self.last_lines);
+        self.pending.finish(self.last_lines);
         (detector, self.pending.left_out())
     }
 
     fn pass_on(&mut self, detector: &mut Detector, merge: &Merge, at: Instant) {
         let now = merge.now();
+        // At the end nothing is lost by waiting; before, a worker would be held up, and then the ring.
+        let patience = self.stop.load(Ordering::Relaxed).then_some(self.last_lines);
         let (incidents, records): (Vec<Record>, Vec<Record>) = detector
             .take_records()
             .into_iter()
             .partition(|record| detector.is_kept() && matches!(record, Record::Incident(_)));
         for record in records {
-            self.pending.push(record, now.unwrap_or_default());
+            self.pending.push(record, now.unwrap_or_default(), patience);
         }
         if let Some(now) = now.filter(|_| detector.is_kept()) {
             self.keep(detector, incidents, now, at);
@@ -116,7 +122,7 @@ impl Ear {
             }
         } else {
             // The writer is behind: alerts first, the state with the next checkpoint.
-            incidents.into_iter().for_each(|record| self.pending.push(record, now));
+            incidents.into_iter().for_each(|record| self.pending.push(record, now, None));
         }
     }
 

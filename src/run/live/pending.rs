@@ -9,20 +9,20 @@ use crate::output::{FlowRecord, Record};
 use crate::units::Timestamp;
 use crossbeam_channel::Sender;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Records in one list for the writer.
-const LIST_LEN: usize = 1_024;
+const LIST_LEN: usize = 256;
 /// From so many records on, reports of open flows go.
-const MANY: usize = 8 * 1_024;
+const MANY: usize = 4 * 1_024;
 /// From so many on, flows without payload are summed.
-const MORE: usize = 16 * 1_024;
+const MORE: usize = 8 * 1_024;
 /// From so many on, records of hellos, requests and answers go.
-const TOO_MANY: usize = 32 * 1_024;
+const TOO_MANY: usize = 16 * 1_024;
 /// From so many on, flows go.
-const FAR_TOO_MANY: usize = 64 * 1_024;
+const FAR_TOO_MANY: usize = 32 * 1_024;
 /// From so many on, the oldest go whatever they are.
-const FULL: usize = 128 * 1_024;
+const FULL: usize = 64 * 1_024;
 
 /// See the module.
 pub(super) struct Pending {
@@ -33,6 +33,8 @@ pub(super) struct Pending {
     allowance: Allowance,
     sums: EmptySums,
     left_out: u64,
+    /// The writer has been waited for once in vain.
+    gave_up: bool,
 }
 
 impl Pending {
@@ -44,11 +46,13 @@ impl Pending {
             allowance: Allowance::new(rate),
             sums: EmptySums::default(),
             left_out: 0,
+            gave_up: false,
         }
     }
 
-    /// Adds a record, or its flow to the sum of its host.
-    pub(super) fn push(&mut self, record: Record, now: Timestamp) {
+    /// Adds a record, or its flow to the sum of its host. `patience`: waits so long for a writer that is behind before
+    /// anything is left out.
+    pub(super) fn push(&mut self, record: Record, now: Timestamp, patience: Option<Duration>) {
         if let Record::Flow(flow) = &record
             && is_ended_empty(flow)
             && !self.allowance.take(now)
@@ -57,6 +61,11 @@ impl Pending {
             return;
         }
         self.waiting.push_back(record);
+        if let Some(patience) = patience
+            && self.waiting.len() >= MANY
+        {
+            self.hand_over(patience);
+        }
         if self.waiting.len() >= self.next {
             self.thin();
             // Thinning costs a pass over all of it: again only when a quarter has come in addition.
@@ -84,16 +93,26 @@ impl Pending {
         }
     }
 
-    /// The end: everything, as far as the writer takes it until `deadline`.
-    pub(super) fn finish(&mut self, deadline: Instant) {
+    /// The end: everything, as long as the writer takes something every now and then.
+    pub(super) fn finish(&mut self, patience: Duration) {
         let sums = self.sums.take_all();
         self.waiting.extend(sums);
+        self.hand_over(patience);
+        self.left_out += self.waiting.len() as u64;
+        self.waiting.clear();
+    }
+
+    /// Hands over all that waits, unless the writer takes nothing for so long; it is not waited for again then.
+    fn hand_over(&mut self, patience: Duration) {
+        let patience = if self.gave_up { Duration::ZERO } else { patience };
         while !self.waiting.is_empty() {
             let list = self.list();
-            let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             if let Err(unsent) = self.to_writer.send_timeout(list, patience) {
-                self.left_out += (unsent.into_inner().len() + self.waiting.len()) as u64;
-                self.waiting.clear();
+                for record in unsent.into_inner().into_iter().rev() {
+                    self.waiting.push_front(record);
+                }
+                self.gave_up = true;
+                return;
             }
         }
     }
@@ -172,18 +191,17 @@ mod tests {
         let at = samples::at();
         let kinds = [samples::flow_update(), empty_flow(), samples::tls(), samples::flow()];
         let mut pushed = 0;
-        for i in 0..400_000u32 {
-            if i % 10_000 == 0 {
-                pending.push(samples::alert(), at);
+        for i in 0..200_000u32 {
+            if i % 5_000 == 0 {
+                pending.push(samples::alert(), at, None);
             }
-            pending.push(kinds[i as usize % kinds.len()].clone(), at);
+            pending.push(kinds[i as usize % kinds.len()].clone(), at, None);
             pending.pass_on(None);
             pushed += 1;
             assert!(pending.waiting.len() <= FULL + FULL / 4);
         }
-        drop(pending.to_writer.clone());
         let reader = std::thread::spawn(move || records.into_iter().flatten().collect::<Vec<Record>>());
-        pending.finish(Instant::now() + Duration::from_secs(20));
+        pending.finish(Duration::from_secs(20));
         let left_out = pending.left_out();
         drop(pending);
         let got = reader.join().unwrap();
@@ -202,10 +220,10 @@ mod tests {
         let mut pending = Pending::new(to_writer, Rate { count: 1, per: Span::from_secs(1) });
         let at = samples::at();
         for _ in 0..1_000 {
-            pending.push(empty_flow(), at);
-            pending.push(samples::flow(), at);
+            pending.push(empty_flow(), at, None);
+            pending.push(samples::flow(), at, None);
         }
-        pending.finish(Instant::now() + Duration::from_secs(20));
+        pending.finish(Duration::from_secs(20));
         let got: Vec<Record> = records.try_iter().flatten().collect();
         let flows = got.iter().filter(|r| matches!(r, Record::Flow(_))).count();
         assert_eq!(flows, 1_000 + 60, "a minute's worth may come at once");

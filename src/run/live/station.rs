@@ -7,6 +7,7 @@ use crate::capture::live::{Notice, Tap};
 use crate::decode::{Neighbour, Packet};
 use crate::front::{Front, Sink};
 use crate::net::Nets;
+use crate::observe::Told;
 use crate::shard::Shards;
 use crate::units::{Span, Timestamp};
 use crate::worker::{Worker, WorkerConfig};
@@ -17,7 +18,9 @@ use std::time::{Duration, Instant};
 /// How often counters are read from the kernel and told.
 const COUNT_EVERY: Duration = Duration::from_millis(500);
 /// How long the rings are emptied after the end has been asked for, at most.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(60);
+/// Tellings in a message at the end.
+const LAST: usize = 4_096;
 /// Packets given to the worker at a time.
 const BATCH: usize = 256;
 
@@ -216,11 +219,20 @@ impl<'r> Station<'r> {
         sink.hand_over();
         let now = self.front.now();
         self.worker.finish(now, u64::MAX);
-        self.backlog.add(self.worker.take_told());
         let counts = self.counts();
-        let message = Message { mark: Some(Timestamp::MAX), ..self.message() };
-        let _ = self.reach.tell.send(message);
-        counts
+        // Nothing can be lost any more by waiting: nothing is thinned.
+        let mut left = self.backlog.take();
+        left.extend(self.worker.take_told());
+        let mut left = left.into_iter();
+        loop {
+            let told: Vec<Told> = left.by_ref().take(LAST).collect();
+            let last = told.len() < LAST;
+            let mark = last.then_some(Timestamp::MAX).or((now > Timestamp::MIN).then_some(now));
+            let message = Message { told, mark, ..self.message() };
+            if self.reach.tell.send(message).is_err() || last {
+                return counts;
+            }
+        }
     }
 
     fn counts(&mut self) -> Counts {

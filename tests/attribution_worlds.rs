@@ -1,0 +1,290 @@
+//! Networks made up, with everything that goes wrong in real ones: what of it is attributed, how well, and how soon.
+//! `cargo test --test attribution_worlds -- --nocapture` prints the table of docs/attribution.md.
+
+use egret::attribute::{Attribution, JoinConfig, Joiner, Level, Seen};
+use egret::decode::Transport;
+use egret::endpoint::{
+    AddressEvent, AddressKind, ClockClass, Common, ConnectEvent, ConnectState, Direction as Dir,
+    EndpointEvent, HostRef, Proc, SourceKind,
+};
+use egret::observe::{Ends, FlowId};
+use egret::units::{Direction, Timestamp};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+const DAY: i64 = 1_790_000_000_000_000_000;
+const SECS: f64 = 3_600.0;
+const HOSTS: u64 = 20;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Default)]
+struct World {
+    name: &'static str,
+    /// Clocks are up to so many seconds off, and drift by so many milliseconds an hour, and step once.
+    skew: f64,
+    drift_ms: f64,
+    step: f64,
+    /// Stamps in whole seconds.
+    coarse: bool,
+    /// Share of events that never come.
+    loss: f64,
+    /// Events come up to so many seconds late, in any order; some twice.
+    delay: f64,
+    twice: bool,
+    /// The log has no ports.
+    portless: bool,
+    /// Addresses are translated, ports kept.
+    nat: bool,
+    /// Half-way, hosts swap addresses (said by DHCP).
+    swap: bool,
+    /// Hosts report the addresses of others, from home, and upload there.
+    roaming: bool,
+}
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let x = self.0 >> 22;
+        x ^ (x >> 17)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn share(&mut self) -> f64 {
+        self.below(1 << 20) as f64 / f64::from(1 << 20)
+    }
+}
+
+fn at(secs: f64) -> Timestamp {
+    Timestamp::from_nanos(DAY + (secs * 1e9) as i64)
+}
+
+fn address(world: &World, host: u64, secs: f64) -> IpAddr {
+    let host = if world.swap && secs > SECS / 2.0 { host ^ 1 } else { host };
+    IpAddr::from([10, 0, 0, host as u8 + 1])
+}
+
+fn common(world: &World, host: u64, secs: f64) -> Common {
+    let skew = if host.is_multiple_of(2) { world.skew } else { -world.skew / 3.0 };
+    let step = if secs > SECS * 0.6 { world.step } else { 0.0 };
+    let own = secs + skew + world.drift_ms / 1_000.0 * secs / 3_600.0 + step;
+    let own = if world.coarse { own.floor() } else { own };
+    Common {
+        source: if world.portless { SourceKind::Auditd } else { SourceKind::Sysmon },
+        host: HostRef { id: format!("pc{host}").into(), ..HostRef::default() },
+        at: at(own),
+        clock: ClockClass::Network,
+        received: None,
+        grain_ns: if world.coarse { 1_000_000_000 } else { 1_000_000 },
+        record: None,
+    }
+}
+
+struct Made {
+    flow: FlowId,
+    ends: Ends,
+    secs: f64,
+    program: String,
+}
+
+fn connect(world: &World, host: u64, secs: f64, made: &Made) -> EndpointEvent {
+    let local = if world.nat { IpAddr::from([172, 17, 0, 2]) } else { made.ends.originator };
+    // A pid is used again by the next program; entities are not.
+    let entity = made.program.bytes().fold(host, |h, b| h.wrapping_mul(1_099_511_628_211) ^ u64::from(b));
+    EndpointEvent::Connect(ConnectEvent {
+        common: common(world, host, secs),
+        proc: Proc {
+            entity: (!world.portless).then_some(entity),
+            pid: Some(1_000 + (entity % 7) as u32),
+            name: made.program.as_str().into(),
+            ..Proc::default()
+        },
+        transport: Some(Transport::Tcp),
+        local: (!world.portless).then_some(local),
+        local_port: (!world.portless).then_some(made.ends.originator_port),
+        remote: made.ends.responder,
+        remote_port: 443,
+        direction: Dir::Out,
+        state: ConnectState::Attempt,
+        domain: None,
+        domain_asked: false,
+        bytes_out: None,
+        bytes_in: None,
+        repeat: 1,
+        until: None,
+        community_id: None,
+    })
+}
+
+/// An hour of a network: what happens, by the time at which the sensor hears of it.
+fn hour(world: &World) -> (Vec<(f64, EndpointEvent)>, Vec<Made>) {
+    let (mut dice, mut events, mut flows) = (Dice(7), Vec::new(), Vec::new());
+    for host in 0..HOSTS {
+        for half in [0.0, SECS / 2.0] {
+            let ip = address(world, host, half + 1.0);
+            let common = Common {
+                source: SourceKind::Ecs,
+                clock: ClockClass::Host,
+                ..common(&World::default(), host, half)
+            };
+            let (mac, name) = (None, None);
+            let kind = AddressKind::Bound;
+            events.push((
+                half,
+                EndpointEvent::Address(AddressEvent { common, ip, mac, name, kind, lease_secs: None }),
+            ));
+        }
+    }
+    for n in 0..2_000u64 {
+        let (host, secs) = (dice.below(HOSTS), dice.share() * SECS);
+        let program =
+            ["curl", "rclone", "git", "python3", "firefox", "outlook"][dice.below(6) as usize].to_owned();
+        // Few destinations, and few ports that come again.
+        let far = IpAddr::from([203, 0, 113, dice.below(12) as u8]);
+        let ends = Ends {
+            originator: address(world, host, secs),
+            responder: far,
+            originator_port: 49_152 + (dice.below(4_000) as u16),
+            responder_port: 443,
+            transport: Transport::Tcp,
+        };
+        let made = Made { flow: FlowId(n), ends, secs, program };
+        if dice.share() >= world.loss {
+            let event = connect(world, host, secs + 0.002, &made);
+            let heard = secs + 0.01 + dice.share() * world.delay;
+            if world.twice && dice.below(4) == 0 {
+                events.push((heard + dice.share() * 60.0, event.clone()));
+            }
+            events.push((heard, event));
+        }
+        if world.roaming && dice.below(5) == 0 {
+            let other = Made {
+                program: "dropbox".into(),
+                flow: FlowId(0),
+                ends: Ends { originator_port: 60_000, ..ends },
+                secs,
+            };
+            events.push((secs, connect(world, host ^ 1, secs + 0.001, &other)));
+        }
+        flows.push(made);
+    }
+    (events, flows)
+}
+
+#[derive(Default)]
+struct Row {
+    said: u32,
+    right: u32,
+    brier: f64,
+    wrong_calm: u32,
+}
+
+/// What happens next.
+enum Step<'w> {
+    Event(&'w EndpointEvent),
+    Begins(&'w Made),
+    Ends(&'w Made),
+}
+
+/// Only one flow in so many is asked about; the others are there.
+const ASKED: u64 = 4;
+
+/// Runs a world: flows as they begin, events as they are heard; each flow is asked about a minute after it began, and
+/// again when something came late. What was said best counts.
+fn run(world: &World) -> (BTreeMap<Level, Row>, u32, Vec<f64>) {
+    let (events, flows) = hour(world);
+    let mut steps: Vec<(f64, Step<'_>)> = events.iter().map(|(t, e)| (*t, Step::Event(e))).collect();
+    steps.extend(flows.iter().map(|f| (f.secs, Step::Begins(f))));
+    steps.extend(
+        flows.iter().filter(|f| f.flow.0.is_multiple_of(ASKED)).map(|f| (f.secs + 60.0, Step::Ends(f))),
+    );
+    steps.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let late_window = egret::units::Span::from_secs(9_000);
+    let mut joiner = Joiner::new(JoinConfig { late_window, ..JoinConfig::default() });
+    let mut soon = Vec::new();
+    let mut best: BTreeMap<FlowId, Arc<Attribution>> = BTreeMap::new();
+    for (secs, step) in steps {
+        let mut ask = Vec::new();
+        match step {
+            Step::Event(event) => {
+                joiner.event(event, at(secs));
+                ask = joiner.take_updates();
+            }
+            Step::Begins(made) => {
+                let span = (at(made.secs), at(made.secs + 1.0));
+                let (flow, ends, side) = (made.flow, made.ends, Direction::Up);
+                joiner
+                    .flow(&Seen { flow, ends, side, span, opened: true, name: None, ended: true }, at(secs));
+            }
+            Step::Ends(made) => {
+                joiner.wait_for(made.flow);
+                ask.push(made.flow);
+            }
+        }
+        for flow in ask {
+            let said = joiner.attribute(flow, at(secs)).expect("known");
+            let old = best.get(&flow).map_or(Level::L0, |a| a.level);
+            if said.level >= Level::L2 && old < Level::L2 {
+                soon.push(secs - flows[flow.0 as usize].secs);
+            }
+            if said.level >= old {
+                best.insert(flow, said);
+            }
+        }
+    }
+    let (mut rows, mut nothing) = (BTreeMap::<Level, Row>::new(), 0);
+    for (flow, said) in &best {
+        let Some(process) = &said.process else {
+            nothing += 1;
+            continue;
+        };
+        let right = *process.name == *flows[flow.0 as usize].program;
+        let row = rows.entry(said.level).or_default();
+        row.said += 1;
+        row.right += u32::from(right);
+        row.brier += (f64::from(said.confidence) - f64::from(u8::from(right))).powi(2);
+        row.wrong_calm += u32::from(said.may_calm() && !right);
+    }
+    soon.sort_by(f64::total_cmp);
+    (rows, nothing, soon)
+}
+
+#[test]
+fn bad_networks() {
+    let w = World::default();
+    let worlds = [
+        World { name: "all well", ..w },
+        World { name: "clocks days off, drift, a step", skew: 400_000.0, drift_ms: 900.0, step: 90.0, ..w },
+        World { name: "half the events lost", loss: 0.5, ..w },
+        World { name: "up to 60 min late, disordered, twice", delay: 3_600.0, twice: true, ..w },
+        World { name: "translated addresses", nat: true, ..w },
+        World { name: "addresses swapped", swap: true, ..w },
+        World { name: "roaming collision", roaming: true, ..w },
+        World { name: "no ports, 1 s stamps", portless: true, coarse: true, ..w },
+        World { name: "no ports, 1 s, a fifth lost", portless: true, coarse: true, loss: 0.2, ..w },
+        World { name: "no ports, swapped", portless: true, coarse: true, swap: true, ..w },
+    ];
+    println!("| network | level | flows | right | Brier |\n| --- | --- | --- | --- | --- |");
+    for world in &worlds {
+        let (rows, nothing, soon) = run(world);
+        let mut name = world.name;
+        for (level, row) in rows.iter().rev() {
+            let share = 100.0 * f64::from(row.right) / f64::from(row.said);
+            let brier = row.brier / f64::from(row.said);
+            println!("| {name} | {} | {} | {share:.1} % | {brier:.3} |", level.as_str(), row.said);
+            name = "";
+            assert_eq!(row.wrong_calm, 0, "{}: {} calmed wrongly", world.name, level.as_str());
+            if level.is_exact() && *level == Level::L1 {
+                assert_eq!(row.right, row.said, "{}", world.name);
+            }
+        }
+        let p = |q: f64| soon.get(((soon.len() as f64 - 1.0) * q) as usize).copied().unwrap_or(0.0);
+        println!("| | none | {nothing} | | time to L2 or better p50 {:.1} s, p95 {:.1} s |", p(0.5), p(0.95));
+    }
+}
