@@ -9,12 +9,14 @@ pub mod facts;
 pub mod keys;
 mod load;
 mod print;
+mod privacy;
 mod read;
 
 pub use endpoint::{EndpointConfig, EndpointInput};
 pub use facts::{Change, Hosts, Network, Permit, Rate, SiteFacts, Weekly};
 pub use load::Loader;
 pub use print::{print_default, reference};
+pub use privacy::PrivacyConfig;
 
 use crate::flow::table::Timeouts;
 use crate::geo::Geo;
@@ -285,6 +287,8 @@ pub struct Config {
     pub facts: SiteFacts,
     /// `[endpoint]`.
     pub endpoint: EndpointConfig,
+    /// `[privacy]`.
+    pub privacy: PrivacyConfig,
     /// What was set, by key, as it was written: for the history of the configuration.
     pub set: BTreeMap<String, String>,
     /// File that survives a restart; `None`: none.
@@ -312,6 +316,7 @@ impl Default for Config {
             geo: Geo::default(),
             facts: SiteFacts::default(),
             endpoint: EndpointConfig::default(),
+            privacy: PrivacyConfig::default(),
             set: BTreeMap::new(),
             state: None,
             checkpoint_every: Span::from_secs(10),

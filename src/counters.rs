@@ -163,6 +163,8 @@ pub struct Stats {
     pub workers: Vec<WorkerCounters>,
     /// Detector.
     pub detect: DetectCounters,
+    /// Feeds of endpoint logs (live).
+    pub feeds: Vec<crate::endpoint::feed::FeedCounters>,
     /// Lines written.
     pub lines: u64,
     /// Lines lost (disk full).

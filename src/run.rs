@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::counters::{FrontCounters, Stats, WorkerCounters};
 use crate::detect::Detector;
 use crate::detect::roster::Assets;
+use crate::endpoint::Context;
 use crate::front::Front;
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
@@ -104,7 +105,17 @@ impl Setup {
             .with_site(c.facts.clone(), self.assets())
             .with_addresses(c.geo.clone(), c.facts.gateways.nets.clone())
             .with_endpoint(c.endpoint.join())
+            .with_context(context_of(c))
     }
+}
+
+fn context_of(config: &Config) -> Context {
+    let mut context = Context::default();
+    for path in &config.endpoint.context {
+        // That it can be read was asked before.
+        let _ = context.read(path);
+    }
+    context
 }
 
 fn assets_of(config: &Config) -> Assets {

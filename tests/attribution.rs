@@ -73,7 +73,9 @@ struct Score {
 fn score(events: &[EndpointEvent], flows: &[Flow], wanted: impl Fn(&Flow) -> bool) -> Score {
     let mut joiner = Joiner::new(JoinConfig::default());
     let first = flows.iter().map(|f| f.span.0).min().unwrap_or_default();
-    events.iter().for_each(|e| joiner.event(e, first));
+    for event in events {
+        joiner.event(event, first);
+    }
     let last = flows.iter().map(|f| f.span.1).max().unwrap_or_default();
     for (i, flow) in flows.iter().enumerate() {
         let seen = Seen {

@@ -159,7 +159,7 @@ fn check_names_keys_without_effect_and_entries_that_have_ended() {
     let folder = Folder::new("warnings");
     let config = folder.file(
         "egret.toml",
-        "people = \"people.csv\"\n[detect]\nmonitored_tools = [\"rclone\"]\n[signatures]\nsite = \"site.toml\"\n",
+        "people = \"people.csv\"\n[detect]\napi_call_threshold = \"200/h\"\n[signatures]\nsite = \"site.toml\"\n",
     );
     folder.file(
         "site.toml",

@@ -163,14 +163,15 @@ impl Joiner {
         }
     }
 
-    /// Takes an event. `now` is the sensor's time, which only goes forward.
-    pub fn event(&mut self, event: &EndpointEvent, now: Timestamp) {
+    /// Takes an event. `now` is the sensor's time, which only goes forward. The key of the process it is about, which
+    /// is that of [`Process`].
+    pub fn event(&mut self, event: &EndpointEvent, now: Timestamp) -> Option<u64> {
         self.pass(now);
         self.counters.events += 1;
         let common = event.common();
-        let Some(host) = self.hosts.at(&common.host, common.source, self.now) else { return };
+        let host = self.hosts.at(&common.host, common.source, self.now)?;
         let key = ClockKey { host, source: common.source, class: common.clock };
-        let Some(clock) = self.clocks.at(key) else { return };
+        let clock = self.clocks.at(key)?;
         let at = self.true_time(clock, common.at.nanos());
         for ip in &common.host.ips {
             if is_one_host(*ip) {
@@ -179,11 +180,17 @@ impl Joiner {
         }
         let by = By { host, clock, at: common.at.nanos() };
         match event {
-            EndpointEvent::Process(e) => self.process(e, by),
-            EndpointEvent::Connect(e) => self.connect(e, by),
-            EndpointEvent::Dns(e) => self.dns(e, by),
-            EndpointEvent::File(e) => drop(self.learn(&e.proc, by, None)),
-            EndpointEvent::Address(e) => self.address(e, by),
+            EndpointEvent::Process(e) => Some(self.process(e, by)),
+            EndpointEvent::Connect(e) => Some(self.connect(e, by)),
+            EndpointEvent::Dns(e) => {
+                self.dns(e, by);
+                None
+            }
+            EndpointEvent::File(e) => Some(self.learn(&e.proc, by, None)),
+            EndpointEvent::Address(e) => {
+                self.address(e, by);
+                None
+            }
         }
     }
 
@@ -222,11 +229,12 @@ impl Joiner {
         key
     }
 
-    fn process(&mut self, e: &ProcessEvent, by: By) {
+    fn process(&mut self, e: &ProcessEvent, by: By) -> u64 {
         let process = self.learn(&e.proc, by, Some(e.kind));
         if e.kind == ProcessKind::Start && self.config.watched.contains(&*e.proc.name) {
             self.hosts.note_start(by.host, by.spoke(process));
         }
+        process
     }
 
     fn dns(&mut self, e: &DnsEvent, by: By) {
@@ -271,18 +279,18 @@ impl Joiner {
         }
     }
 
-    fn connect(&mut self, e: &ConnectEvent, by: By) {
+    fn connect(&mut self, e: &ConnectEvent, by: By) -> u64 {
         self.counters.connects += 1;
         let process = self.learn(&e.proc, by, None);
         let remote = e.remote.to_canonical();
         let group = !is_one_host(remote);
         if remote.is_unspecified() || (group && e.local_port.is_none()) {
             self.counters.groups += 1;
-            return;
+            return process;
         }
         if remote.is_loopback() {
             self.hosts.note_loop(by.host, e.remote_port, by.spoke(process));
-            return;
+            return process;
         }
         if let Some(name) = e.domain.as_ref().filter(|_| e.domain_asked) {
             self.asked.note((by.host, &**name), by.spoke(process));
@@ -298,7 +306,7 @@ impl Joiner {
         }
         // What no process is known of cannot be told of a flow either.
         if self.processes.find(process).is_some_and(|p| p.name.is_empty() && p.path.is_none()) {
-            return;
+            return process;
         }
         let lasts = e.until.map_or(0, |until| until.since(e.common.at).nanos() / MILLI);
         let socket = Socket {
@@ -318,6 +326,7 @@ impl Joiner {
             ..Sockets::plain(by.at, by.clock, by.host, process)
         };
         self.offer(socket);
+        process
     }
 
     /// Holds a new socket against the flows there are, and keeps it for those to come.

@@ -78,7 +78,7 @@ fn compiled(text: &str, target: &Target<'_>) -> Result<Arc<[Instruction]>, BadFi
     let bad = |error: ::pcap::Error| BadFilter(format!("--bpf: '{shown}' is no filter: {error}"));
     let program = match target {
         Target::Link(link) => {
-            let dead = Capture::dead(Linktype(i32::from(link.0))).map_err(bad)?;
+            let dead = Capture::dead(Linktype(number_here(*link))).map_err(bad)?;
             dead.compile(text, true).map_err(bad)?
         }
         Target::Interface(name) => {
@@ -91,6 +91,20 @@ fn compiled(text: &str, target: &Target<'_>) -> Result<Arc<[Instruction]>, BadFi
     numbers.collect::<Option<Arc<[_]>>>().ok_or_else(|| {
         BadFilter(format!("--bpf: libpcap made of '{shown}' what cannot be read; please report this"))
     })
+}
+
+/// The number that this system's libpcap has for a link type: a few differ from those in files.
+#[cfg(feature = "libpcap")]
+fn number_here(link: LinkType) -> i32 {
+    match link.0 {
+        100 => 11,
+        101 if cfg!(target_os = "openbsd") => 14,
+        101 => 12,
+        102 => 15,
+        103 => 16,
+        106 => 19,
+        other => i32::from(other),
+    }
 }
 
 #[cfg(not(feature = "libpcap"))]

@@ -89,11 +89,14 @@ impl Handle {
                         continue;
                     }
                     let captured = packet.data.len().min(self.config.snap as usize);
+                    // The width of these differs by system.
+                    #[allow(clippy::useless_conversion)]
+                    let at = Timestamp::new(
+                        i64::from(packet.header.ts.tv_sec),
+                        i64::from(packet.header.ts.tv_usec) * 1_000,
+                    );
                     self.batch.slots.push(Slot {
-                        at: Timestamp::new(
-                            packet.header.ts.tv_sec as i64,
-                            packet.header.ts.tv_usec as i64 * 1_000,
-                        ),
+                        at,
                         offset: self.batch.bytes.len() as u32,
                         captured: captured as u32,
                         wire_len: packet.header.len,
@@ -150,6 +153,7 @@ fn activate(interface: &Interface, config: RingConfig) -> io::Result<Capture<Act
     inactive.open().and_then(Capture::setnonblock).map_err(told)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn told(error: Error) -> io::Error {
     io::Error::other(error.to_string())
 }

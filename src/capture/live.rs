@@ -54,6 +54,8 @@ pub enum Notice {
     Blind(&'static str),
     /// A log cannot be written or put away: why, and how many lines have been lost to that so far.
     Log(String, u64),
+    /// A feed of endpoint logs: what is wrong with it, or that it is well again.
+    Feed(String),
 }
 
 impl fmt::Display for Notice {
@@ -82,6 +84,7 @@ impl fmt::Display for Notice {
                 f,
                 "the flow table is full: {evicted} of {opened} flows closed early; raise flows.table"
             ),
+            Self::Feed(what) => write!(f, "endpoint logs: {what}"),
             Self::Log(why, 0) => write!(f, "logs: {why}"),
             Self::Log(why, lost) => {
                 write!(f, "logs: {why}; {lost} lines lost so far (stats: output.dropped)")

@@ -185,6 +185,12 @@ pub struct Common {
     #[arg(long, value_name = "[FORMAT=]PATH")]
     pub endpoint_log: Vec<EndpointInput>,
 
+    /// Alerts of other products, to stand on incidents (repeatable)
+    ///
+    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: those about a host within a day.
+    #[arg(long, value_name = "PATH")]
+    pub context_log: Vec<PathBuf>,
+
     /// Networks at home [default: the private ranges, and what is learned]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,

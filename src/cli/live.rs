@@ -6,7 +6,7 @@ use super::messages::{Exit, Stop, print, warning};
 use super::replay::{cores, exit, filter, log_kinds, setup, tell};
 use crate::capture::interface::{Interface, RingConfig};
 use crate::capture::live::{self as capture_live, LiveConfig, Notice};
-use crate::config::Config;
+use crate::config::{Config, EndpointInput};
 use crate::net::Cidr;
 use crate::output::file::{Keeping, Rotation};
 use crate::run::live::{self as run_live, Live};
@@ -74,6 +74,18 @@ pub struct LiveFlags {
     /// Forms of logs: eve, zeek-tsv, zeek-json (comma list), or none [default: eve]
     #[arg(long, value_name = "KINDS")]
     pub log: Option<String>,
+
+    /// Endpoint log to follow, so that alerts name the process
+    ///
+    /// A file, a directory or `-`; repeatable. Syslog and HTTP are heard too: endpoint.listen in the configuration.
+    #[arg(long, value_name = "[FORMAT=]PATH")]
+    pub endpoint_log: Vec<EndpointInput>,
+
+    /// Alerts of other products, to stand on incidents (repeatable)
+    ///
+    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: read once; those about a host within a day.
+    #[arg(long, value_name = "PATH")]
+    pub context_log: Vec<PathBuf>,
 
     /// Networks at home [default: the private ranges, and what is learned]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
@@ -154,6 +166,8 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
     }
     let state = flags.state.clone().or(config.state.take());
     config.state = state.or_else(|| Some(config.output.dir.join("egret.db")));
+    config.endpoint.logs.extend(flags.endpoint_log.iter().cloned());
+    config.endpoint.context.extend(flags.context_log.iter().cloned());
     config.workers = flags.workers.map_or_else(cores, usize::from);
     let capture = &mut config.capture;
     (capture.ring, capture.snap) = (flags.ring.unwrap_or(capture.ring), flags.snap.unwrap_or(capture.snap));

@@ -64,12 +64,24 @@ pub(super) fn load(
             Err(fault) => broken.push(fault),
         }
     }
+    broken.extend(config.endpoint.context.iter().filter_map(|path| readable(path).err()));
     broken.into_iter().for_each(|fault| loader.fault(fault));
     loader.fit(&mut catalogue);
     let keys_set = loader.keys_set();
     let (config, more) = loader.finish().map_err(Stop::Faults)?;
     warnings.extend(more);
     Ok(Loaded { config, catalogue, warnings, keys_set })
+}
+
+/// A file of alerts must be there.
+fn readable(path: &Path) -> Result<(), Fault> {
+    let broken = |error: std::io::Error| Fault {
+        file: path.display().to_string().into(),
+        line: None,
+        what: error.to_string(),
+        cure: "give a file of alerts, one a line in JSON, or leave --context-log out".to_owned(),
+    };
+    std::fs::File::open(path).map(drop).map_err(broken)
 }
 
 /// Opens a database of addresses, if one is named.

@@ -105,6 +105,7 @@ fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Faul
     config.seed = flags.seed.unwrap_or(config.seed);
     config.workers = workers;
     config.endpoint.logs.extend(flags.endpoint_log.iter().cloned());
+    config.endpoint.context.extend(flags.context_log.iter().cloned());
     config.state = flags.state.clone().or(config.state.take());
     log_kinds(flags.log.as_deref(), config)
 }
@@ -158,6 +159,7 @@ pub(super) fn setup(
         sensor: Some(config.sensor.clone()),
         signatures_version: catalogue.version().to_owned(),
         is_home: Some(is_home),
+        pseudonyms: config.privacy.pseudonyms().map_err(Stop::Error)?,
         interface,
         ..file::OutputConfig::default()
     };

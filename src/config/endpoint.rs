@@ -1,6 +1,7 @@
 //! `[endpoint]`: logs of what ran on hosts, and how long they are waited for.
 
 use crate::attribute::JoinConfig;
+use crate::endpoint::feed::Listen;
 use crate::units::Span;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -47,11 +48,27 @@ pub struct EndpointConfig {
     pub late_window: Span,
     /// `retain`: a connection in a log waits for so long for its flow.
     pub retain: Span,
+    /// `listen`: where syslog and HTTP are heard (live).
+    pub listen: Vec<Listen>,
+    /// `token_file`: holds what whoever pushes by HTTP must bring.
+    pub token_file: Option<PathBuf>,
+    /// `silent_after`: a feed that has spoken and says nothing for so long is told of.
+    pub silent_after: Span,
+    /// `context`: alerts of other products.
+    pub context: Vec<PathBuf>,
 }
 
 impl Default for EndpointConfig {
     fn default() -> Self {
-        Self { logs: Vec::new(), late_window: Span::from_secs(3_600), retain: Span::from_secs(900) }
+        Self {
+            logs: Vec::new(),
+            late_window: Span::from_secs(3_600),
+            retain: Span::from_secs(900),
+            listen: Vec::new(),
+            token_file: None,
+            silent_after: Span::from_secs(900),
+            context: Vec::new(),
+        }
     }
 }
 
@@ -60,7 +77,23 @@ impl EndpointConfig {
     pub fn join(&self) -> Option<JoinConfig> {
         let config =
             JoinConfig { late_window: self.late_window, retain: self.retain, ..JoinConfig::default() };
-        (!self.logs.is_empty()).then_some(config)
+        (!self.logs.is_empty() || !self.listen.is_empty()).then_some(config)
+    }
+
+    /// What whoever pushes by HTTP must bring: the first line of `token_file`.
+    pub fn token(&self) -> Result<String, String> {
+        let file = self.token_file.as_ref().ok_or(
+            "to listen for HTTP, a token is needed: endpoint.token_file names a file that holds it, at least 8 characters",
+        )?;
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let token = text.lines().next().unwrap_or("").trim();
+        if token.len() < 8 {
+            return Err(format!(
+                "{}: its first line is no token; write at least 8 characters there",
+                file.display()
+            ));
+        }
+        Ok(token.to_owned())
     }
 }
 

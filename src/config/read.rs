@@ -158,6 +158,12 @@ impl<'k, 't> Reading<'_, 'k, 't, '_> {
         Some(self.base.map_or(path.clone(), |base| base.join(&path)))
     }
 
+    /// Paths, relative to the folder of the file.
+    pub(super) fn paths(&mut self) -> Option<Vec<PathBuf>> {
+        let paths = self.words()?;
+        Some(paths.into_iter().map(|p| self.base.map_or(PathBuf::from(&p), |base| base.join(&p))).collect())
+    }
+
     /// A path that is relative to where the program runs.
     pub(super) fn path_here(&mut self) -> Option<PathBuf> {
         self.keys.needed_if_there(self.source, self.key, "\"path\"").map(|text| PathBuf::from(text.text))

@@ -34,8 +34,9 @@ pub(super) enum Matter {
 /// The joiner, and the incidents that wait for it.
 #[derive(Debug)]
 pub(super) struct Attributing {
-    joiner: Joiner,
+    pub(super) joiner: Joiner,
     matters: Map<FlowId, Vec<Matter>>,
+    pub(super) senders: super::sender::Senders,
     /// Records of flows whose event is there and whose clock is not known yet.
     held: VecDeque<(Timestamp, Box<FlowRecord>)>,
     lessons: u64,
@@ -47,11 +48,13 @@ impl Detector {
     pub fn with_endpoint(mut self, config: Option<JoinConfig>) -> Self {
         let Some(config) = config else { return self };
         let joiner = Joiner::new(JoinConfig { watched: self.namer.catalogue().program_names(), ..config });
+        let senders = super::sender::Senders::new(self.namer.catalogue(), &self.config);
         self.attributing = Some(Box::new(Attributing {
             joiner,
             matters: Map::default(),
             held: VecDeque::new(),
             lessons: 0,
+            senders,
         }));
         self
     }
@@ -59,10 +62,13 @@ impl Detector {
     /// Takes an event of an endpoint log, whenever it comes.
     pub fn endpoint(&mut self, event: &EndpointEvent, now: Timestamp) {
         let Some(attributing) = self.attributing.as_mut() else { return };
-        attributing.joiner.event(event, now);
+        let process = attributing.joiner.event(event, now);
         let changed = attributing.joiner.take_updates();
         for flow in changed {
             self.attribution_changed(flow, now);
+        }
+        if let Some(process) = process {
+            self.told_of(event, process, now);
         }
     }
 
@@ -225,7 +231,7 @@ impl Detector {
         let Some(attributing) = self.attributing.as_mut() else { return };
         let Some(said) = attributing.joiner.attribute(flow, now) else { return };
         let matters = attributing.matters.get(&flow).cloned().unwrap_or_default();
-        if let Some(open) = self.flows.get_mut(&flow) {
+        if let Some(open) = self.flow_of_mut(flow) {
             open.identity.attribution = Some(better(open.identity.attribution.take(), Arc::clone(&said)));
         }
         for matter in &matters {
@@ -242,6 +248,9 @@ impl Detector {
             if tells {
                 self.write_attribution(matter, now);
             }
+        }
+        if self.sent_by(flow, now) {
+            self.look_again(flow, now);
         }
     }
 

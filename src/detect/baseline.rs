@@ -3,12 +3,13 @@
 use super::home::Sides;
 use super::identity::Known;
 use super::lanes::{self, Circumstance};
+use super::learn::evidence::Values;
 use super::learn::kind::Kind;
 use super::learn::shared::SharedNames;
 use super::learn::{Learner, Moved};
 use super::pair::Contribution;
 use super::roster::Roster;
-use super::{Detector, OpenFlow, cases, rules};
+use super::{Detector, OpenFlow, cases, process, rules};
 use crate::observe::{FlowDelta, FlowId};
 use crate::output::Identity;
 use crate::parse::NameSource;
@@ -28,6 +29,8 @@ pub(super) struct Baselines {
     pub cases: Shelf<(u32, u32), cases::Case>,
     /// Cases with an open incident, in the order they were opened.
     pub open: Vec<(u32, u32)>,
+    /// What hosts fetched from hypervisors.
+    pub fetched: process::Fetched,
 }
 
 /// Smaller movements inside the network are no staging.
@@ -173,16 +176,41 @@ impl Detector {
             let case = self.base.cases.or_insert_with(key, || cases::Case::new(now, window));
             case.pair.add(&part, now, window);
         }
-        let Some(values) = values else { return };
+        let told = self.sent_by(flow, now);
+        let due = values.is_some();
+        let values = match values {
+            None if told => self.base.learner.look_again(host, target, secs),
+            values => values,
+        };
+        if let Some(values) = values {
+            self.judge_case(flow, key, &values, due, now);
+        }
+    }
+
+    /// Asks lanes and rules about a pair of host and destination; `flow` is the one that gives reason to. `due`: its bytes
+    /// are the reason, and not what a log says.
+    pub(super) fn judge_case(
+        &mut self,
+        flow: FlowId,
+        key: (u32, u32),
+        values: &Values,
+        due: bool,
+        now: Timestamp,
+    ) {
         let learned = self.is_learned(now);
         let learner = &self.base.learner;
-        let circumstance =
-            Circumstance { kind: Some(learner.target_at(target).kind), part: learner.part(host) };
-        let verdict = learned.then(|| lanes::judge(&values, circumstance));
-        let sight = learner.sight(host, target, secs, &self.config);
-        let findings = sight.map(|s| rules::look(&s, learned)).unwrap_or_default();
+        let kind = learner.target_at(key.1).kind;
+        let circumstance = Circumstance { kind: Some(kind), part: learner.part(key.0) };
+        let Some(mut sight) = learner.sight(key.0, key.1, now.secs(), &self.config) else { return };
+        sight.from_hypervisor = self.base.fetched.recent(key.0, now.secs());
+        sight.process = self.view(flow, now).map(Box::new);
+        // The lanes were not made for less.
+        let material = due || sight.day.0 >= kind.floor();
+        let verdict = (learned && material).then(|| lanes::judge(values, circumstance));
+        let findings = rules::look(&sight, learned);
         if verdict.is_some() || !findings.is_empty() {
-            let found = cases::Found { values, circumstance, verdict, findings };
+            let steps = sight.process.as_deref().map(process::View::steps).unwrap_or_default();
+            let found = cases::Found { values: *values, circumstance, verdict, findings, steps };
             self.found(key, flow, &found, now);
         }
     }
@@ -195,6 +223,10 @@ impl Detector {
                 let learner = &mut self.base.learner;
                 let host = self.base.roster.place(ip, |part| learner.add_host(part, secs));
                 self.base.learner.pulled(host, secs, pulled);
+                let from = if ip == ends.originator { ends.responder } else { ends.originator };
+                if self.base.roster.part(from).hypervisor && !self.base.learner.part(host).hypervisor {
+                    self.base.fetched.note(host, secs, pulled);
+                }
             }
         }
         let given = bytes.down;

@@ -7,6 +7,7 @@ use super::lanes::{self, Circumstance, Lane, Verdict};
 use super::learn::evidence::Values;
 use super::learn::kind::Kind;
 use super::pair::Pair;
+use super::process::Step;
 use super::rules::{Analytic, Finding};
 use super::{Detector, OpenFlow};
 use crate::incident::{self, Due, Incident};
@@ -47,6 +48,8 @@ pub(super) struct Found {
     /// Of the rules, the strongest first.
     #[serde(with = "crate::state::forms::findings")]
     pub findings: Vec<(&'static Analytic, Finding)>,
+    /// What came before, in the order of the host's clock.
+    pub steps: Vec<Step>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,7 +160,7 @@ impl Detector {
         if self.severity_of(found.score(), found).is_none() {
             return;
         }
-        let Some(open) = self.flows.get(&flow) else { return };
+        let Some(open) = self.flow_of(flow) else { return };
         let calm = self.is_calmed(key, open, found, now);
         let mut group = self.group(key, Some(open), now);
         let identity = self.of_machine(open);
@@ -282,6 +285,7 @@ fn case_record(
         Bytes(into),
         reasons.join("; ")
     );
+    evidence.extend(found.steps.iter().map(Step::evidence));
     evidence.push(super::incidents::visibility(pair));
     evidence.extend(pair.signs.iter().map(crate::output::Sign::evidence));
     IncidentRecord {

@@ -184,6 +184,11 @@ impl Detector {
 
     /// Answers the analyst's questions.
     pub(super) fn answer(&self, record: &mut IncidentRecord, learned: Option<((u32, u32), &Values)>) {
+        if let Some(host) = record.identity.host.as_ref() {
+            let said = record.identity.attribution.as_ref().and_then(|a| a.host_name.as_deref());
+            let about = self.context.about(host.ip, said.or(host.name.as_deref()), record.at);
+            record.evidence.extend(about.iter().map(crate::endpoint::ContextAlert::evidence));
+        }
         let category = record.identity.class.as_ref().and_then(|c| Category::from_word(c.category));
         let level = &self.config.exfil_volume_threshold;
         let level = category.map_or(level.storage, |c| level.level(c)).0;

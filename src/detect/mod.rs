@@ -26,9 +26,11 @@ mod midflow;
 mod naming;
 pub mod pair;
 mod policy;
+pub mod process;
 pub mod resembles;
 pub mod roster;
 pub mod rules;
+mod sender;
 pub mod totals;
 pub mod upload_volume;
 pub mod window;
@@ -89,6 +91,8 @@ struct OpenFlow {
     place: Option<(u32, u32)>,
     /// Bytes of it have been learned.
     began: bool,
+    /// The program that its bytes are booked to, and how many.
+    sent_by: Option<(u64, u64)>,
     /// The name of its destination, its own or what the address goes by, and the service of that.
     inferred: Option<Arc<str>>,
     inferred_known: Option<Arc<Known>>,
@@ -113,6 +117,8 @@ pub struct Detector {
     counters: DetectCounters,
     records: Vec<Record>,
     base: baseline::Baselines,
+    /// Alerts of other products.
+    context: crate::endpoint::Context,
     /// Set where endpoint logs are heard.
     attributing: Option<Box<attribution::Attributing>>,
     kept: keep::Memo,
@@ -148,6 +154,7 @@ impl Detector {
             counters: DetectCounters::default(),
             records: Vec::new(),
             base,
+            context: crate::endpoint::Context::default(),
             attributing: None,
             kept: keep::Memo::default(),
             watch: blind::Watch::default(),
@@ -163,6 +170,13 @@ impl Detector {
     /// What the site says of its hosts.
     pub fn with_site(mut self, facts: SiteFacts, assets: roster::Assets) -> Self {
         self.base.roster = roster::Roster::new(facts, assets);
+        self
+    }
+
+    /// With what other products have said of hosts.
+    #[must_use]
+    pub fn with_context(mut self, context: crate::endpoint::Context) -> Self {
+        self.context = context;
         self
     }
 
@@ -404,7 +418,7 @@ impl Detector {
     fn summary(&mut self, summary: Box<FlowSummary>, now: Timestamp) {
         let flow = summary.flow;
         let ended = summary.end.is_some();
-        let open = if ended { self.flows.remove(&flow) } else { self.flows.get(&flow).cloned() };
+        let open = if ended { self.end_flow(flow, now) } else { self.flows.get(&flow).cloned() };
         let open = open.unwrap_or_else(|| self.unnamed(summary.ends, now));
         let mut identity = open.identity;
         if identity.host.is_none() {
@@ -468,6 +482,7 @@ impl OpenFlow {
             one_way: false,
             place: None,
             began: false,
+            sent_by: None,
             inferred: None,
             inferred_known: None,
         }

@@ -53,6 +53,17 @@ pub struct Sight<'s> {
     pub unit: f64,
     /// Bytes out in all, of the trailing day, and the largest day before.
     pub host_total: (u64, u64),
+    /// Bytes that the host fetched from hypervisors in the day before.
+    pub from_hypervisor: u64,
+    /// The program that sends, where a log says.
+    pub process: Option<Box<super::process::View>>,
+}
+
+impl Sight<'_> {
+    /// Almost nothing came back for what was sent.
+    pub fn pushes_hard(&self) -> bool {
+        self.day.1 < self.day.0 / 20 && self.pushed >= self.day.0 / 10 * 9
+    }
 }
 
 /// What a rule found.
@@ -101,7 +112,7 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
 ];
 
-const fn rule(
+pub(super) const fn rule(
     name: &'static str,
     lane: &'static str,
     attack: Option<&'static str>,
@@ -327,6 +338,11 @@ fn host_total(s: &Sight<'_>) -> Option<Finding> {
     )
 }
 
+/// Every rule: those here and those of processes.
+pub fn all() -> impl Iterator<Item = &'static Analytic> {
+    ANALYTICS.iter().chain(super::process::ANALYTICS)
+}
+
 /// Levels of bytes at which a rule may begin to speak: a look is worth it right there.
 pub fn levels(config: &DetectConfig) -> Vec<u64> {
     let ceiling = config.exfil_volume_threshold.ceiling.0;
@@ -336,9 +352,8 @@ pub fn levels(config: &DetectConfig) -> Vec<u64> {
 /// What the rules found, the strongest first. `settled`: the site has been learned; before, only rules that need no past
 /// look.
 pub fn look(s: &Sight<'_>, learned: bool) -> Vec<(&'static Analytic, Finding)> {
-    let ready = |a: &&&Analytic| learned || a.attack.is_some();
-    let mut list: Vec<_> =
-        ANALYTICS.iter().filter(|a| ready(&a)).filter_map(|a| Some((a, (a.look)(s)?))).collect();
+    let ready = |a: &&'static Analytic| learned || a.attack.is_some();
+    let mut list: Vec<_> = all().filter(ready).filter_map(|a| Some((a, (a.look)(s)?))).collect();
     list.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then(a.0.signature_id.cmp(&b.0.signature_id)));
     list
 }

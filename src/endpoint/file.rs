@@ -91,7 +91,7 @@ impl Iterator for Read<'_> {
 }
 
 /// The bytes of a file without compression, in UTF-8.
-fn plain(file: std::fs::File) -> io::Result<Box<dyn io::Read + Send>> {
+pub(super) fn plain(file: std::fs::File) -> io::Result<Box<dyn io::Read + Send>> {
     let mut reader = BufReader::with_capacity(PIECE, file);
     let head = reader.fill_buf()?;
     if head.starts_with(EVTX) {

@@ -3,12 +3,14 @@
 //! A feed gives lines, a format turns them into [`EndpointEvent`]s, the joiner in `attribute/` holds them against flows.
 //! Formats are pure: no clock, no file, no map that outlives what one record needs.
 
+pub mod context;
 pub mod decode;
 pub mod draft;
 mod envelope;
 pub mod event;
 #[cfg(feature = "evtx")]
 mod evtx;
+pub mod feed;
 pub mod file;
 pub mod format;
 mod json;
@@ -26,6 +28,7 @@ pub mod tree;
 mod values;
 mod xml;
 
+pub use context::{Context, ContextAlert};
 pub use decode::Decoder;
 pub use draft::Hint;
 pub use event::{

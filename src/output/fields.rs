@@ -189,6 +189,8 @@ pub static OURS: &[Field] = &[
     f("detect.{shared_front,hidden_dns}", "integer", "stats: flows whose name ECH hid and nothing else told; encrypted DNS flows (DoT, DoH, DoQ)"),
     f("detect.{leases,hosts_evicted}", "integer", "stats: addresses whose machine is known; given up for want of room"),
     f("detect.blind[]", "string", "stats: what was not seen in the last hour and should have been: no_dns, one_way, no_hellos, no_home, not_learning (docs/live.md)"),
+    f("feeds.{events,lost}", "integer", "stats of `egret live`: events of endpoint logs; records, events and requests that were bad, refused or left out"),
+    f("feeds.silent[]", "string", "stats: feeds of endpoint logs that are silent now: hosts behind them cannot be judged by their programs"),
     f("output.{lines,dropped}", "integer", "stats: lines written; lost to a full disk, or left out because the writer was behind"),
 ];
 

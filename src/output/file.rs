@@ -5,6 +5,7 @@
 //! of a file of an earlier run with the same name, and of one that has grown large or old, [`Keeping`] says.
 
 pub use super::files::Files;
+use super::privacy::Pseudonyms;
 pub use super::rotate::Rotation;
 
 use super::{Format, IncidentRecord, OUTPUTS, Output, Record};
@@ -58,6 +59,8 @@ pub struct OutputConfig {
     pub signatures_version: String,
     /// What is home, for Zeek's `local_resp`; without it only the named home side of a flow is.
     pub is_home: Option<IsHome>,
+    /// Users and hosts are written under pseudonyms.
+    pub pseudonyms: Option<Pseudonyms>,
 }
 
 impl Default for OutputConfig {
@@ -75,6 +78,7 @@ impl Default for OutputConfig {
             version: env!("CARGO_PKG_VERSION").to_string(),
             signatures_version: "0".to_string(),
             is_home: None,
+            pseudonyms: None,
         }
     }
 }
@@ -105,6 +109,7 @@ pub fn kinds(list: &str) -> Result<Vec<&'static Output>, String> {
 pub struct Outputs {
     formats: Vec<(Box<dyn Format>, Files)>,
     journal: Option<Box<Journal>>,
+    pseudonyms: Option<Pseudonyms>,
 }
 
 impl Outputs {
@@ -121,7 +126,7 @@ impl Outputs {
             let format = (output.make)(&shared, &mut files)?;
             formats.push((format, files));
         }
-        Ok(Self { formats, journal: None })
+        Ok(Self { formats, pseudonyms: config.pseudonyms.clone(), journal: None })
     }
 
     /// With a journal of incidents: a record that has been written by an earlier run is not written again.
@@ -138,6 +143,9 @@ impl Outputs {
 
     /// Writes a checkpoint and the records that belong to it: both are kept, or none.
     pub fn write_with(&mut self, batch: &Batch, records: &[Record]) {
+        let hidden: Option<Vec<Record>> =
+            self.pseudonyms.as_ref().map(|p| records.iter().map(|r| p.hide(r)).collect());
+        let records = hidden.as_deref().unwrap_or(records);
         let noted = incidents(records);
         let is_fresh = self.journal.as_mut().map(|journal| journal.commit(batch, &noted));
         self.write_fresh(records, is_fresh.unwrap_or_default());
@@ -178,6 +186,8 @@ impl Outputs {
 
     /// Writes a record to every output that knows its kind.
     pub fn write(&mut self, record: &Record) {
+        let hidden = self.pseudonyms.as_ref().map(|p| p.hide(record));
+        let record = hidden.as_ref().unwrap_or(record);
         match (&mut self.journal, record) {
             (Some(journal), Record::Incident(incident)) => {
                 let is_fresh = journal.note(&[incident]);

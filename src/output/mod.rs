@@ -9,6 +9,7 @@ pub mod file;
 mod files;
 pub mod ids;
 pub mod json;
+pub mod privacy;
 pub mod report;
 mod rotate;
 #[cfg(test)]

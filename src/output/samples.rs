@@ -294,6 +294,11 @@ fn answers() -> Answers {
 
 pub(crate) fn stats() -> Stats {
     let mut stats = Stats { uptime_secs: 62, lines: 12, ..Stats::default() };
+    stats.feeds.push(crate::endpoint::feed::FeedCounters {
+        name: "udp://127.0.0.1:5514".into(),
+        silent: true,
+        ..Default::default()
+    });
     stats.detect.blind_now[1] = true;
     stats.front.frames = 100;
     stats.front.bytes = 98_000;

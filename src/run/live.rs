@@ -9,6 +9,7 @@
 mod backlog;
 mod ear;
 mod empty;
+mod feeds;
 mod merge;
 mod pending;
 mod scribe;
@@ -29,6 +30,7 @@ use crate::units::{Span, Timestamp};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use ear::Ear;
 use empty::EmptySums;
+use feeds::Feeds;
 use pending::Pending;
 use scribe::{Keeper, Scribe};
 use station::{Handed, Reach, Station};
@@ -144,6 +146,7 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
     let (givers, takers): (Vec<Sender<Handed>>, Vec<_>) = (0..workers).map(|_| bounded(HANDED)).unzip();
     let taken = AtomicU64::new(0);
     let pending = Pending::new(to_writer, setup.config.output.empty_flow_rate);
+    let feeds = Feeds::start(&setup.config, &live.stop, &show).map_err(Error::Capture)?;
     let logs = Logs::start(setup, live, records, keeps, &show);
     // All rings are open before any takes in frames: else the kernel would deal by a number that still grows.
     for tap in &mut taps {
@@ -170,7 +173,7 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
         drop((tell, givers));
         let checkpoints = Checkpoints::new(every);
         let (stats_every, last_lines, stop) = (live.stats_every, LAST_LINES, Arc::clone(&live.stop));
-        let ear = Ear { workers, stats_every, pending, show, stop, last_lines, to_state, checkpoints };
+        let ear = Ear { workers, stats_every, pending, show, stop, last_lines, to_state, checkpoints, feeds };
         let detecting = scope.spawn(move || ear.detect(detector, &hear));
         watch(live, &shown, notice, || detecting.is_finished());
         let counts = hands.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();

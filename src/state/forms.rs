@@ -1,6 +1,6 @@
 //! Forms in which values stand in a state file where they cannot stand as they are: long arrays, words of closed sets.
 
-use crate::detect::rules::{ANALYTICS, Analytic};
+use crate::detect::rules::{Analytic, all};
 use crate::signatures::{Category, Role, Sanction, Technique};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -82,7 +82,7 @@ pub mod findings {
         from: D,
     ) -> Result<Findings<F>, D::Error> {
         let list = Vec::<(u32, F)>::deserialize(from)?;
-        let rule = |id: u32| ANALYTICS.iter().find(|a| a.signature_id == id);
+        let rule = |id: u32| all().find(|a| a.signature_id == id);
         Ok(list.into_iter().filter_map(|(id, finding)| Some((rule(id)?, finding))).collect())
     }
 }

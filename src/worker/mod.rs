@@ -487,7 +487,8 @@ fn plain<'b, K: Key>(
     }
     let payload = mine.payload + packet.payload_len.min(TELL_BYTES);
     let soon = payload >= TELL_SOON_BYTES && !hot.has(Flag::QUEUED);
-    let over = u32::from(mine.over) + packet.wire_len.wrapping_sub(packet.ip_len);
+    // A frame that claims more than was on the wire wraps here, and goes the long way.
+    let over = u32::from(mine.over).wrapping_add(packet.wire_len.wrapping_sub(packet.ip_len));
     let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
     if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 {
         return Way::Long;

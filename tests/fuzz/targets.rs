@@ -62,6 +62,9 @@ pub(crate) static TARGETS: &[Target] = &[
     target("endpoint-records", 10, endpoint::records, endpoint::log_seeds),
     target("endpoint-tables", 4, endpoint::tables, endpoint::table_seeds),
     target("secrets", 20, feeds::secrets, feeds::secret_seeds),
+    target("syslog-frames", 20, feeds::syslog, feeds::syslog_seeds),
+    target("http-push", 20, feeds::http, feeds::http_seeds),
+    target("context", 20, feeds::context, feeds::context_seeds),
     target("command-line", 2, texts::command_line, texts::command_line_seeds),
 ];
 

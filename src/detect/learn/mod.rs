@@ -95,6 +95,13 @@ pub struct Target {
     service: Arc<str>,
 }
 
+impl Target {
+    /// The service that it belongs to, as its population is called; itself, where nothing is known of it.
+    pub fn service(&self) -> Arc<str> {
+        if self.kind == Kind::Unknown { Arc::clone(&self.key) } else { Arc::clone(&self.service) }
+    }
+}
+
 /// Bytes of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Moved {
@@ -202,6 +209,8 @@ impl Learner {
             pulled: h.pulled(secs),
             rhythm: entry.rhythm(),
             host_total: (h.day_bytes(), before as u64),
+            from_hypervisor: 0,
+            process: None,
             growth: entry.days.growth(from, entry.day()),
             unit: entry::VOLUME_UNIT as f64,
         })
@@ -338,7 +347,16 @@ impl Learner {
             self.touched.push(id);
             self.begins(population, day, m);
         }
-        if due { self.judge(id, population, m) } else { None }
+        if due { self.judge(id, population, m, false) } else { None }
+    }
+
+    /// The evidence of a pair as it stands now, however little has moved: something else than bytes gives reason to look.
+    pub fn look_again(&mut self, host: u32, target: u32, secs: i64) -> Option<Values> {
+        let id = self.entry_of.get(host, target, &self.entries)?;
+        let gateway = self.hosts.get(host as usize)?.part.gateway;
+        let population = self.population(target, gateway);
+        let m = Moved { host, target, secs, bytes: (0, 0), push: false, opened: false };
+        self.judge(id, population, &m, true)
     }
 
     /// The host uses the service today; it may never have before.
@@ -405,10 +423,10 @@ impl Learner {
         }
     }
 
-    fn judge(&mut self, id: u32, population: u32, m: &Moved) -> Option<Values> {
+    fn judge(&mut self, id: u32, population: u32, m: &Moved, anyhow: bool) -> Option<Values> {
         let entry = &self.entries[id as usize];
         let target = &self.targets[m.target as usize];
-        if entry.day_out() < LEAST {
+        if !anyhow && entry.day_out() < LEAST {
             return None;
         }
         let first = self.first.unwrap_or(m.secs);

@@ -26,6 +26,8 @@ fn sight(config: &DetectConfig) -> Sight<'_> {
         pulled: 0,
         rhythm: (1, 3_600.0),
         host_total: (50 * MB, 100 * MB),
+        from_hypervisor: 0,
+        process: None,
         growth: Growth::default(),
         unit: 64.0,
     }

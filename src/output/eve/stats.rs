@@ -5,6 +5,7 @@ use super::super::json::Json;
 use crate::counters::{FrontCounters, LogCounters, Stats, WorkerCounters};
 use crate::decode::Skip;
 use crate::detect::blind::Blind;
+use crate::endpoint::feed::FeedCounters;
 use crate::parse::{GiveUp, NameSource};
 use crate::units::Timestamp;
 
@@ -42,6 +43,9 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
                 j.strs("blind", &blind);
             }
         });
+        if !stats.feeds.is_empty() {
+            j.object("feeds", |j| feeds(j, &stats.feeds));
+        }
         j.object("output", |j| {
             j.uint("lines", stats.lines);
             j.uint("dropped", stats.dropped);
@@ -59,6 +63,15 @@ pub(super) fn fill(j: &mut Json<'_>, stats: &Stats, at: Timestamp, config: &Outp
             }
         });
     });
+}
+
+fn feeds(j: &mut Json<'_>, feeds: &[FeedCounters]) {
+    j.uint("events", feeds.iter().map(|f| f.events).sum());
+    j.uint("lost", feeds.iter().map(|f| f.bad + f.dropped + f.refused).sum());
+    let silent: Vec<&str> = feeds.iter().filter(|f| f.silent).map(|f| f.name.as_str()).collect();
+    if !silent.is_empty() {
+        j.strs("silent", &silent);
+    }
 }
 
 /// Counters of logs that were read.

@@ -1,6 +1,7 @@
 //! The detector's thread: hears the workers in the order of time, judges, and hands records on.
 
 use super::super::keep::{Checkpoints, Keep};
+use super::feeds::Feeds;
 use super::merge::Merge;
 use super::pending::Pending;
 use super::{BEAT, Counts, Message, WARN_EVERY};
@@ -28,6 +29,8 @@ pub(super) struct Ear {
     /// Checkpoints go to the writer by a way of their own: logs that wait hold up no alert.
     pub(super) to_state: Sender<Keep>,
     pub(super) checkpoints: Checkpoints,
+    /// Endpoint logs.
+    pub(super) feeds: Feeds,
 }
 
 impl Ear {
@@ -57,13 +60,14 @@ impl Ear {
                 detector.observe(told);
             }
             detector.count_late(merge.take_late());
+            self.feeds.pass_on(&mut detector, merge.now());
             if let Some(now) = merge.now() {
                 detector.idle(now);
             }
             self.pass_on(&mut detector, &merge, at);
             if at.duration_since(told_stats) >= self.stats_every {
                 told_stats = at;
-                let stats = self.stats(&counts, &detector);
+                let stats = self.stats(&counts, &detector, at);
                 watch.look(&stats, at, &self.show);
                 let now = merge.now().unwrap_or_default();
                 self.pending.push(Record::Stats(Box::new(stats), now), now, None);
@@ -73,6 +77,7 @@ impl Ear {
             detector.observe(told);
         }
         detector.count_late(merge.take_late());
+        self.feeds.finish(&mut detector, merge.now());
         detector.finish(merge.now().unwrap_or_default());
         let end = Instant::now();
         self.pass_on(&mut detector, &merge, end);
@@ -121,7 +126,7 @@ impl Ear {
         }
     }
 
-    fn stats(&self, counts: &[Counts], detector: &Detector) -> Stats {
+    fn stats(&self, counts: &[Counts], detector: &Detector, at: Instant) -> Stats {
         let mut front = FrontCounters::default();
         counts.iter().for_each(|c| front.add(&c.front));
         let spans = counts.iter().filter_map(|c| c.span);
@@ -133,6 +138,7 @@ impl Ear {
             fronts: counts.iter().map(|c| c.front.clone()).collect(),
             workers: counts.iter().map(|c| c.worker.clone()).collect(),
             detect: detector.counters(),
+            feeds: self.feeds.look(at, &self.show),
             // The writer adds what it knows.
             lines: 0,
             dropped: self.pending.left_out(),
