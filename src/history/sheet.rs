@@ -1,4 +1,4 @@
-//! Logs of web proxies and firewalls, through one mapper: a product is a line of [`PRODUCTS`], a table of its columns,
+//! Logs of web proxies and firewalls, through one mapper: a product is a line of `PRODUCTS`, a table of its columns,
 //! and a function for what is odd about it. What a column means is in the words of [`Role`], as for every other log.
 //!
 //! A line tells of one request or session with its bytes and its destination's name: a [`Kind::Session`]. Where a

@@ -1,5 +1,5 @@
 //! The log formats. A format is pure: from one record and what the source has shown so far to events. Adding one is a
-//! file here and a line in [`all`]; one that is vendor JSON is a TOML table and a line in [`TABLES`].
+//! file here and a line in `all`; one that is vendor JSON is a TOML table and a line in `TABLES`.
 
 mod audit;
 mod audit_text;
