@@ -161,6 +161,9 @@ impl Detector {
         keep.part("detector", &rest);
         if whole {
             keep.part("flows", &self.flows);
+            if let Some(attributing) = &self.attributing {
+                keep.part("habits", attributing.senders.watch.habits());
+            }
             keep.part("answers", &self.resolved);
             keep.part("names", &self.base.names);
             keep.part("agents", self.memory.agents());
@@ -199,6 +202,9 @@ impl Detector {
         let numbers = self.numbers(&rest.services);
         self.restore_pairs(store, &numbers, rest.open)?;
         self.restore_cases(store, rest.open_cases)?;
+        if let Some(attributing) = self.attributing.as_mut() {
+            attributing.senders.watch.restore(store.part("habits")?.unwrap_or_default());
+        }
         let flows: Map<FlowId, OpenFlow> = store.part("flows")?.unwrap_or_default();
         for (id, mut flow) in flows {
             renumber(&mut flow.known, &numbers);

@@ -22,5 +22,5 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         s.kind.words(),
         view.told(&[Deed::Read, Deed::Wrote, Deed::Staged])
     );
-    found(view, -0.4 + pushes - 0.3 * used, Severity::Medium, level, text)
+    found(view, -1.0 + pushes - 0.3 * used, Severity::Medium, level, text)
 }

@@ -17,7 +17,7 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
     }
     // An archive of the sender's own tree, an archive by somebody else on the host, or only a sending command.
     let own = view.story.did(Deed::Staged) || view.story.did(Deed::Archived);
-    let mut score = if own { 0.5 } else { 0.2 };
+    let mut score = if own { 0.2 } else { -0.3 };
     score += if view.program.sends { 0.2 } else { 0.0 };
     score += if view.story.ordered { 0.0 } else { -0.3 };
     score += if fits(s) { 0.3 } else { 0.0 };

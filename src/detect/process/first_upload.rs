@@ -21,7 +21,9 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         Bytes(view.habit.out),
         view.told(&[Deed::Staged, Deed::Archived, Deed::Started])
     );
-    let mut score = if view.program.class == Class::Other && view.habit.host_days == 0 { 0.3 } else { 0.0 };
+    // Alone it is no more than odd; with what was packed before, or with a lane, it is an alert.
+    let mut score = if view.program.class == Class::Other && view.habit.host_days == 0 { -0.8 } else { -1.0 };
+    score += if view.story.collected() { 0.5 } else { 0.0 };
     score += if s.kind == Kind::Anonymous { 0.5 } else { 0.0 };
     score += if s.kind == Kind::Object { -0.3 } else { 0.0 };
     score += if view.program.sends { 0.2 } else { 0.0 };

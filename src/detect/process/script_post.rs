@@ -26,6 +26,7 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         view.habit.days,
         view.told(&[Deed::Staged, Deed::Started])
     );
-    let much = if view.habit.out >= 50 * LEVEL { 0.5 } else { 0.0 };
-    found(view, 0.1 + much, Severity::Medium, LEVEL, text)
+    let much = if view.habit.out >= 50 * LEVEL { 0.3 } else { 0.0 };
+    let packed = if view.story.collected() { 0.5 } else { 0.0 };
+    found(view, -0.8 + much + packed, Severity::Medium, LEVEL, text)
 }

@@ -181,7 +181,8 @@ fn an_office_program_that_uploads() {
     let found = host.sent(130, &word, Kind::Storage, 5_000_000);
     assert_eq!(names(&found)[0], "application_upload");
     assert!(found[0].1.text.contains("plan.docx"), "{}", found[0].1.text);
-    assert_eq!(found[0].1.severity, Severity::Medium);
+    // Alone it is for the log; a lane that finds the upload odd as well makes it an alert.
+    assert_eq!(found[0].1.severity, Severity::Low);
     // Below the level, to the site's own, and by a browser: nothing.
     let mut host = Host::new();
     assert!(host.sent(130, &word, Kind::Storage, 500_000).is_empty());
@@ -214,7 +215,7 @@ fn packed_then_sent_by_one_tree() {
     host.connect(121, &curl);
     let found = host.sent(125, &curl, Kind::Unknown, 12_000_000);
     let archive = found.iter().find(|f| f.0 == "archive_upload").expect("found");
-    assert!(archive.1.score >= 0.9 && archive.1.severity >= Severity::Medium, "{archive:?}");
+    assert!(archive.1.score >= 0.6 && archive.1.severity >= Severity::Medium, "{archive:?}");
     assert!(
         archive.1.text.contains("/tmp/x.tgz") && archive.1.text.contains("before it"),
         "{}",

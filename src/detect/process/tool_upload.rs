@@ -36,5 +36,6 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         Bytes(level),
         view.told(&[Deed::Staged, Deed::Archived, Deed::Read, Deed::Started])
     );
-    found(view, weight + kind + alone - used, severity, level, text)
+    let packed = if view.story.collected() { 0.4 } else { 0.0 };
+    found(view, weight + kind + alone + packed - used - 0.8, severity, level, text)
 }
