@@ -102,14 +102,12 @@ fn slips_on_the_command_line_are_one_line_with_a_cure() {
         &["replya", "x"][..],
         &["live"],
         &["live", "-i", "nosuch0", "--ring", "1 MiB"],
-        &["live", "-i", "nosuch0", "--bpf", "not port 22"],
         &["replay"],
         &["replay", "--qiet", "x"],
         &["replay", "--workers", "0", "x"],
         &["replay", "--workers", "65", "x"],
         &["replay", "--home-net", "10.1.2.3/8", "x"],
         &["replay", "--log", "json", "x"],
-        &["replay", "--bpf", "tcp", "x"],
         &["replay", "--home-net", "0.0.0.0/0", "x"],
         &["check", "--print-default", "--set", "a=b"],
         &["check", "--set", "detect.time_windo=1h", "--set", "detect.time_window=10"],
@@ -121,6 +119,23 @@ fn slips_on_the_command_line_are_one_line_with_a_cure() {
         text += &format!("$ egret {}\n{}", args.join(" "), err(&output));
     }
     golden("tests/golden/cli_errors.txt", &text);
+}
+
+// A build with libpcap compiles the expression, and goes on to complain about the interface or the file.
+#[cfg(not(feature = "libpcap"))]
+#[test]
+fn an_expression_without_a_compiler_says_what_to_build() {
+    for args in
+        [["live", "-i", "nosuch0", "--bpf", "not port 22"], ["replay", "x", "--quiet", "--bpf", "tcp"]]
+    {
+        let output = egret(&args);
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{args:?}");
+        let said = err(&output);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in [args[4], "--features libpcap", "tcpdump -ddd"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
 }
 
 #[test]
