@@ -87,11 +87,11 @@ pub struct Policy {
     #[arg(long, value_name = "DIR")]
     pub signatures: Option<PathBuf>,
 
-    /// Database in MaxMind's format that tells the autonomous system of an address
+    /// Autonomous systems of addresses, in MaxMind's format
     #[arg(long, value_name = "FILE")]
     pub asn_db: Option<PathBuf>,
 
-    /// Database in MaxMind's format that tells the country and city of an address
+    /// Countries and cities of addresses, in MaxMind's format
     #[arg(long, value_name = "FILE")]
     pub city_db: Option<PathBuf>,
 }
@@ -181,13 +181,14 @@ pub struct Common {
 
     /// Endpoint log, so that alerts name the process: a file, a directory or `-` (repeatable)
     ///
-    /// The format is found by content; a name before the path says it, for example sysmon=events.jsonl.
+    /// The format is found by content; a name before the path says it, for example sysmon=events.jsonl. `egret live`
+    /// follows it, and hears syslog and HTTP too: endpoint.listen in the configuration.
     #[arg(long, value_name = "[FORMAT=]PATH")]
     pub endpoint_log: Vec<EndpointInput>,
 
     /// Alerts of other products, to stand on incidents (repeatable)
     ///
-    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: those about a host within a day.
+    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: read once; those about a host within a day.
     #[arg(long, value_name = "PATH")]
     pub context_log: Vec<PathBuf>,
 
@@ -195,11 +196,15 @@ pub struct Common {
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
     pub home_net: Vec<Cidr>,
 
-    /// File that survives the run: baselines, first-seen, incidents; the next run goes on with it [default: none]
+    /// File that survives the run: baselines, first-seen, incidents; the next run goes on with it
+    ///
+    /// Without it nothing is kept, except by `egret live`: egret.db beside its logs.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
-    /// Seed of hashes and identities; the same seed gives the same records
+    /// Seed of hashes and identities: the same, the same records
+    ///
+    /// `egret live` takes another one each time.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 

@@ -1,20 +1,19 @@
 //! `egret live` and `egret interfaces`.
 
-use super::flags::Policy;
+use super::flags::Common;
 use super::load::{flag, load};
 use super::messages::{Exit, Stop, print, warning};
-use super::replay::{cores, exit, filter, log_kinds, setup, tell};
+use super::replay::{self, cores, exit, filter, setup, tell};
 use crate::capture::interface::{Interface, RingConfig};
 use crate::capture::live::{self as capture_live, LiveConfig, Notice};
-use crate::config::{Config, EndpointInput};
-use crate::net::Cidr;
+use crate::config::Config;
 use crate::output::file::{Keeping, Rotation};
 use crate::run::live::{self as run_live, Live};
 use crate::strict::Fault;
 use crate::units::{Bytes, Span};
 use clap::Args;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Flags of `egret live`.
@@ -32,7 +31,7 @@ Examples:
   egret live -i eth1 -i eth2 --workers 4 --ring 256MiB -o /var/log/egret
   egret live -i eth1 --duration 10m --json")]
 pub struct LiveFlags {
-    /// Interface to capture from (repeatable); `egret interfaces` lists them
+    /// Interface (repeatable); `egret interfaces` lists them
     #[arg(short, long, required = true, value_name = "IFACE", value_delimiter = ',')]
     pub interface: Vec<String>,
 
@@ -51,7 +50,7 @@ pub struct LiveFlags {
     #[arg(long, value_name = "EXPR")]
     pub bpf: Option<String>,
 
-    /// Memory in which frames wait, for each worker and interface [default: 64MiB]
+    /// Ring of frames, one a worker and interface [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub ring: Option<Bytes>,
 
@@ -64,57 +63,17 @@ pub struct LiveFlags {
     pub no_promiscuous: bool,
 
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub policy: Policy,
-
-    /// Directory for logs, created when it is not there [default: egret-out]
-    #[arg(short, long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Forms of logs: eve, zeek-tsv, zeek-json (comma list), or none [default: eve]
-    #[arg(long, value_name = "KINDS")]
-    pub log: Option<String>,
-
-    /// Endpoint log to follow, so that alerts name the process
-    ///
-    /// A file, a directory or `-`; repeatable. Syslog and HTTP are heard too: endpoint.listen in the configuration.
-    #[arg(long, value_name = "[FORMAT=]PATH")]
-    pub endpoint_log: Vec<EndpointInput>,
-
-    /// Alerts of other products, to stand on incidents (repeatable)
-    ///
-    /// Suricata EVE, Zeek notices, Defender, Elastic, CrowdStrike, Sentinel: read once; those about a host within a day.
-    #[arg(long, value_name = "PATH")]
-    pub context_log: Vec<PathBuf>,
-
-    /// Networks at home [default: the private ranges, and what is learned]
-    #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
-    pub home_net: Vec<Cidr>,
-
-    /// File that survives the run: baselines, first-seen, incidents [default: egret.db beside the logs]
-    #[arg(long, value_name = "FILE")]
-    pub state: Option<PathBuf>,
+    #[allow(missing_docs)] // its parts are documented
+    pub common: Common,
 
     /// Worker threads, 1 to 64 [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: Option<u8>,
-
-    /// Exit with 1 when there are alerts
-    #[arg(long)]
-    pub fail_on_alert: bool,
-
-    /// No summary; warnings and errors still come
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// Print the summary as one line of JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `egret live`.
 pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
-    let loaded = load(&flags.policy, &flags.home_net, |config| apply(flags, config))?;
+    let loaded = load(&flags.common.policy, &flags.common.home_net, |config| apply(flags, config))?;
     loaded.warnings.iter().for_each(warning);
     let low_counts = loaded.config.output.low_as_alert;
     let live = plan(flags, &loaded.config)?;
@@ -133,8 +92,8 @@ pub fn live(flags: &LiveFlags) -> Result<Exit, Stop> {
         }
     };
     let summary = run_live::run(setup, &live, &mut hear).map_err(|error| Stop::Error(error.to_string()))?;
-    tell(&summary, flags.quiet, flags.json)?;
-    Ok(exit(&summary, flags.fail_on_alert, low_counts))
+    tell(&summary, flags.common.quiet, flags.common.json)?;
+    Ok(exit(&summary, flags.common.fail_on_alert, low_counts))
 }
 
 /// What to capture, and for how long.
@@ -161,14 +120,11 @@ fn plan(flags: &LiveFlags, config: &Config) -> Result<Live, Stop> {
 
 /// The command's own flags, which win.
 fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
-    if let Some(dir) = &flags.out {
-        config.output.dir.clone_from(dir);
-    }
-    let state = flags.state.clone().or(config.state.take());
-    config.state = state.or_else(|| Some(config.output.dir.join("egret.db")));
-    config.endpoint.logs.extend(flags.endpoint_log.iter().cloned());
-    config.endpoint.context.extend(flags.context_log.iter().cloned());
-    config.workers = flags.workers.map_or_else(cores, usize::from);
+    let workers = flags.workers.map_or_else(cores, usize::from);
+    replay::apply(&flags.common, workers, config)?;
+    // Who knows the seed can send flows that all fall into one place of the tables.
+    config.seed = flags.common.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    config.state.get_or_insert_with(|| config.output.dir.join("egret.db"));
     let capture = &mut config.capture;
     (capture.ring, capture.snap) = (flags.ring.unwrap_or(capture.ring), flags.snap.unwrap_or(capture.snap));
     capture.snap = Bytes(capture.snap.0.max(64));
@@ -181,7 +137,7 @@ fn apply(flags: &LiveFlags, config: &mut Config) -> Result<(), Fault> {
         let what = format!("{} is no size for a ring with blocks of {}", capture.ring, capture.block);
         return Err(flag("--ring", what, "give from 8 to 65,536 blocks: with the usual ones 2MiB to 16GiB"));
     }
-    log_kinds(flags.log.as_deref(), config)
+    Ok(())
 }
 
 /// `egret interfaces`.

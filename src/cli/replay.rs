@@ -98,7 +98,7 @@ pub(super) fn exit(summary: &RunSummary, fail_on_alert: bool, low_counts: bool) 
 }
 
 /// The command's own flags, which win.
-fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Fault> {
+pub(super) fn apply(flags: &Common, workers: usize, config: &mut Config) -> Result<(), Fault> {
     if let Some(dir) = &flags.out {
         config.output.dir.clone_from(dir);
     }
