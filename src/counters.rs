@@ -113,7 +113,7 @@ impl WorkerCounters {
 pub struct DetectCounters {
     /// (host, service) pairs in memory.
     pub pairs: u64,
-    /// Pairs given up because of the bound.
+    /// Pairs given up because of the bound, what was usual for them included.
     pub pairs_evicted: u64,
     /// Incidents opened.
     pub incidents: u64,

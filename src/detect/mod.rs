@@ -243,6 +243,7 @@ impl Detector {
         let (leases, hosts_evicted) = self.memory.hosts.counts();
         DetectCounters {
             pairs: self.pairs.len() as u64,
+            pairs_evicted: self.counters.pairs_evicted + self.base.learner.evicted,
             leases,
             hosts_evicted,
             blind: self.watch.hours(),
