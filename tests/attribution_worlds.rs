@@ -97,28 +97,19 @@ fn connect(world: &World, host: u64, secs: f64, made: &Made) -> EndpointEvent {
     let local = if world.nat { IpAddr::from([172, 17, 0, 2]) } else { made.ends.originator };
     // A pid is used again by the next program; entities are not.
     let entity = made.program.bytes().fold(host, |h, b| h.wrapping_mul(1_099_511_628_211) ^ u64::from(b));
+    let proc = Proc {
+        entity: (!world.portless).then_some(entity),
+        pid: Some(1_000 + (entity % 7) as u32),
+        name: made.program.as_str().into(),
+        ..Proc::default()
+    };
     EndpointEvent::Connect(ConnectEvent {
-        common: common(world, host, secs),
-        proc: Proc {
-            entity: (!world.portless).then_some(entity),
-            pid: Some(1_000 + (entity % 7) as u32),
-            name: made.program.as_str().into(),
-            ..Proc::default()
-        },
         transport: Some(Transport::Tcp),
         local: (!world.portless).then_some(local),
         local_port: (!world.portless).then_some(made.ends.originator_port),
-        remote: made.ends.responder,
-        remote_port: 443,
         direction: Dir::Out,
         state: ConnectState::Attempt,
-        domain: None,
-        domain_asked: false,
-        bytes_out: None,
-        bytes_in: None,
-        repeat: 1,
-        until: None,
-        community_id: None,
+        ..ConnectEvent::to(common(world, host, secs), proc, made.ends.responder, 443)
     })
 }
 

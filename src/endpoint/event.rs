@@ -330,6 +330,30 @@ pub struct AddressEvent {
     pub lease_secs: Option<u64>,
 }
 
+impl ConnectEvent {
+    /// A connection of which nothing is known but its far end, and that it is one.
+    pub fn to(common: Common, proc: Proc, remote: IpAddr, remote_port: u16) -> Self {
+        Self {
+            common,
+            proc,
+            transport: None,
+            local: None,
+            local_port: None,
+            remote,
+            remote_port,
+            direction: Direction::Unknown,
+            state: ConnectState::Established,
+            domain: None,
+            domain_asked: false,
+            bytes_out: None,
+            bytes_in: None,
+            repeat: 1,
+            until: None,
+            community_id: None,
+        }
+    }
+}
+
 impl EndpointEvent {
     /// What every event has.
     pub fn common(&self) -> &Common {

@@ -54,22 +54,11 @@ impl Log {
         remote: (&str, u16),
     ) -> EndpointEvent {
         EndpointEvent::Connect(ConnectEvent {
-            common: self.common(secs),
-            proc: proc(self.host, program),
             transport: Some(Transport::Tcp),
             local: local.0.parse().ok(),
             local_port: (local.1 != 0).then_some(local.1),
-            remote: ip(remote.0),
-            remote_port: remote.1,
             direction: Dir::Out,
-            state: ConnectState::Established,
-            domain: None,
-            domain_asked: false,
-            bytes_out: None,
-            bytes_in: None,
-            repeat: 1,
-            until: None,
-            community_id: None,
+            ..ConnectEvent::to(self.common(secs), proc(self.host, program), ip(remote.0), remote.1)
         })
     }
 

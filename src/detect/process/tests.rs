@@ -5,8 +5,8 @@ use crate::attribute::Status;
 use crate::detect::learn::host::Part;
 use crate::detect::rules;
 use crate::endpoint::{
-    ClockClass, Common, ConnectEvent, ConnectState, Direction, FileEvent, FileOp, HostRef, Parent, Proc,
-    ProcessEvent, ProcessKind, SourceKind,
+    ClockClass, Common, ConnectEvent, Direction, FileEvent, FileOp, HostRef, Parent, Proc, ProcessEvent,
+    ProcessKind, SourceKind,
 };
 
 /// The clock of the host is this much ahead of the sensor's.
@@ -64,24 +64,9 @@ impl Host {
     }
 
     fn connect(&mut self, at: i64, proc: &Proc) {
-        let event = ConnectEvent {
-            common: Common { clock: self.connect_clock, ..self.common(at) },
-            proc: proc.clone(),
-            transport: None,
-            local: None,
-            local_port: None,
-            remote: [192, 0, 2, 1].into(),
-            remote_port: 443,
-            direction: Direction::Out,
-            state: ConnectState::Established,
-            domain: None,
-            domain_asked: false,
-            bytes_out: None,
-            bytes_in: None,
-            repeat: 1,
-            until: None,
-            community_id: None,
-        };
+        let common = Common { clock: self.connect_clock, ..self.common(at) };
+        let event = ConnectEvent::to(common, proc.clone(), [192, 0, 2, 1].into(), 443);
+        let event = ConnectEvent { direction: Direction::Out, ..event };
         self.tell(at, proc.entity.unwrap_or(0), &EndpointEvent::Connect(event));
     }
 
