@@ -33,6 +33,19 @@ impl Follower {
         self.0 == LOST
     }
 
+    /// Passes `len` bytes of payload if all of them belong to the record that is being passed, or there are none.
+    #[inline]
+    pub fn pass(&mut self, len: u32) -> bool {
+        if len == 0 {
+            return true;
+        }
+        let within = self.0 != LOST && u32::from(self.0) >= len;
+        if within {
+            self.0 -= len as u16;
+        }
+        within
+    }
+
     /// Walks over the next bytes of the direction. `whole` is the payload length, more than `bytes` in a cut capture.
     #[inline]
     pub fn walk(&mut self, bytes: &[u8], whole: u32, overhead: u16) -> Followed {
