@@ -28,6 +28,25 @@ pub struct Lean {
     pub payload_at: u32,
 }
 
+/// Takes what was read. A closure would do, if one could be told to be inlined: it stands at the end of every road.
+pub trait Take {
+    /// What becomes of it.
+    type Out;
+    /// Takes it.
+    fn take(self, lean: Lean) -> Self::Out;
+}
+
+/// Takes it as it is.
+pub(super) struct Itself;
+
+impl Take for Itself {
+    type Out = Lean;
+    #[inline]
+    fn take(self, lean: Lean) -> Lean {
+        lean
+    }
+}
+
 const IPV4: u16 = 0x0800_u16.to_be();
 const IPV6: u16 = 0x86dd_u16.to_be();
 const VLAN: u16 = 0x8100_u16.to_be();
@@ -39,14 +58,14 @@ const IPV4_FIXED: u64 = u64::from_le_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
 /// byte to the end of `take`, so that nothing is looked at twice and nothing is put together only to be taken apart.
 #[allow(clippy::inline_always)] // see `Lean`
 #[inline(always)]
-pub(super) fn read<R>(bytes: &[u8], wire_len: u32, take: impl FnOnce(Lean) -> R) -> Option<R> {
+pub(super) fn read<R: Take>(bytes: &[u8], wire_len: u32, take: R) -> Option<R::Out> {
     let (eth, rest) = bytes.split_first_chunk::<14>()?;
     // Never less than what was captured: a slot lies within a batch of less than 4 GiB.
     let available = wire_len.max(bytes.len() as u32) - 14;
     match u16::from_ne_bytes([eth[12], eth[13]]) {
         IPV4 => v4(rest, 14, available, take),
         IPV6 => v6(rest, 14, available, take),
-        VLAN | SERVICE_VLAN => tagged(rest, available).map(take),
+        VLAN | SERVICE_VLAN => tagged(rest, available).map(|lean| take.take(lean)),
         _ => None,
     }
 }
@@ -60,15 +79,15 @@ fn tagged(bytes: &[u8], available: u32) -> Option<Lean> {
         (kind, rest, at) = (u16::from_ne_bytes([tag[2], tag[3]]), inner, 22);
     }
     match kind {
-        IPV4 => v4(rest, at, available + 14 - at, |lean| lean),
-        IPV6 => v6(rest, at, available + 14 - at, |lean| lean),
+        IPV4 => v4(rest, at, available + 14 - at, Itself),
+        IPV6 => v6(rest, at, available + 14 - at, Itself),
         _ => None,
     }
 }
 
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn v4<R>(bytes: &[u8], ip_at: u32, available: u32, take: impl FnOnce(Lean) -> R) -> Option<R> {
+fn v4<R: Take>(bytes: &[u8], ip_at: u32, available: u32, take: R) -> Option<R::Out> {
     let (h, rest) = bytes.split_first_chunk::<20>()?;
     let (first, _) = h.split_first_chunk::<8>()?;
     let first = u64::from_le_bytes(*first);
@@ -85,7 +104,7 @@ fn v4<R>(bytes: &[u8], ip_at: u32, available: u32, take: impl FnOnce(Lean) -> R)
 
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn v6<R>(bytes: &[u8], ip_at: u32, available: u32, take: impl FnOnce(Lean) -> R) -> Option<R> {
+fn v6<R: Take>(bytes: &[u8], ip_at: u32, available: u32, take: R) -> Option<R::Out> {
     let (h, rest) = bytes.split_first_chunk::<8>()?;
     let (addresses, rest) = rest.split_first_chunk::<32>()?;
     let length = u32::from(u16::from_be_bytes([h[4], h[5]]));
@@ -100,7 +119,7 @@ fn v6<R>(bytes: &[u8], ip_at: u32, available: u32, take: impl FnOnce(Lean) -> R)
 /// The transport header. `ip`: length of the packet, place and length of the IP header.
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn inner<R>(kind: u8, bytes: &[u8], pair: Pair, ip: [u32; 3], take: impl FnOnce(Lean) -> R) -> Option<R> {
+fn inner<R: Take>(kind: u8, bytes: &[u8], pair: Pair, ip: [u32; 3], take: R) -> Option<R::Out> {
     let [ip_len, ip_at, ip_header] = ip;
     let length = ip_len - ip_header;
     let lean = |ports, transport, tcp, header: u32, payload_len| {
@@ -120,7 +139,7 @@ fn inner<R>(kind: u8, bytes: &[u8], pair: Pair, ip: [u32; 3], take: impl FnOnce(
                 flags: h[13],
             };
             let ports = u32::from_be_bytes([h[0], h[1], h[2], h[3]]);
-            Some(take(lean(ports, Transport::Tcp, tcp, header, length - header)))
+            Some(take.take(lean(ports, Transport::Tcp, tcp, header, length - header)))
         }
         protocol::UDP => {
             let h = bytes.first_chunk::<8>()?;
@@ -129,7 +148,7 @@ fn inner<R>(kind: u8, bytes: &[u8], pair: Pair, ip: [u32; 3], take: impl FnOnce(
             if claimed < 8 || overlay::is_port((ports >> 16) as u16) || overlay::is_port(ports as u16) {
                 return None;
             }
-            Some(take(lean(ports, Transport::Udp, Tcp::default(), 8, claimed.min(length) - 8)))
+            Some(take.take(lean(ports, Transport::Udp, Tcp::default(), 8, claimed.min(length) - 8)))
         }
         _ => None,
     }

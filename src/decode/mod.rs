@@ -19,7 +19,7 @@ mod tunnel;
 mod wan;
 mod wifi;
 
-pub use lean::Lean;
+pub use lean::{Lean, Take};
 pub use neighbour::{Neighbour, neighbour};
 
 use crate::capture::{Frame, LinkType};
@@ -268,13 +268,18 @@ type Step<'a> = Result<Decoded<'a>, Skip>;
 /// The short cut for ordinary Ethernet frames: gives what it read to `take`. `None`: the frame takes the [`walk`].
 #[allow(clippy::inline_always)] // see `Lean`
 #[inline(always)]
-pub fn lean<R>(link: LinkType, bytes: &[u8], wire_len: u32, take: impl FnOnce(Lean) -> R) -> Option<R> {
+pub fn lean<T: Take>(link: LinkType, bytes: &[u8], wire_len: u32, take: T) -> Option<T::Out> {
     if link == LinkType::ETHERNET { lean::read(bytes, wire_len, take) } else { None }
+}
+
+/// What [`lean`] reads in an ordinary frame.
+pub fn facts(link: LinkType, bytes: &[u8], wire_len: u32) -> Option<Lean> {
+    lean(link, bytes, wire_len, lean::Itself)
 }
 
 /// The packet of an ordinary frame.
 pub fn ordinary<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
-    lean(frame.link, frame.bytes, frame.wire_len, |lean| lean.packet(frame))
+    facts(frame.link, frame.bytes, frame.wire_len).map(|lean| lean.packet(frame))
 }
 
 /// Decodes one frame.

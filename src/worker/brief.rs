@@ -5,7 +5,7 @@
 use super::short::{Step, Way, follow, plain};
 use super::{AHEAD, AnyKey, Context, Share, Worker};
 use crate::capture::{Lent, Slot};
-use crate::decode::{self, Lean, Packet, Pair};
+use crate::decode::{self, Lean, Packet, Pair, Take};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds};
 use crate::flow::table::{Spot, Table};
 use crate::units::Timestamp;
@@ -76,27 +76,40 @@ impl Briefs {
     /// by. False: it is no ordinary one. Not inlined: what it holds needs all registers there are.
     #[inline(never)]
     pub fn push(&mut self, bytes: &[u8], slot: &Slot, nth: u32, now: Timestamp) -> bool {
-        decode::lean(slot.link, bytes, slot.wire_len, |lean| self.keep(&lean, slot, nth, now)).is_some()
+        decode::lean(slot.link, bytes, slot.wire_len, Keep { briefs: self, slot, nth, now }).is_some()
     }
+}
 
-    #[allow(clippy::inline_always)] // see `Lean`
+/// Keeps the short form of a packet.
+struct Keep<'k> {
+    briefs: &'k mut Briefs,
+    slot: &'k Slot,
+    nth: u32,
+    now: Timestamp,
+}
+
+impl Take for Keep<'_> {
+    type Out = ();
+
+    #[allow(clippy::inline_always)] // see `Take`
     #[inline(always)]
-    fn keep(&mut self, lean: &Lean, slot: &Slot, nth: u32, now: Timestamp) {
-        if self.share.is_some_and(|share| !share.has(&lean.pair)) {
+    fn take(self, lean: Lean) {
+        let Keep { briefs, slot, nth, now } = self;
+        if briefs.share.is_some_and(|share| !share.has(&lean.pair)) {
             return;
         }
-        let step = Step::of_lean(lean, slot);
+        let step = Step::of_lean(&lean, slot);
         match lean.pair {
             Pair::V4 { src, dst } => {
                 let (key, side) = KeyV4::sorted(src, dst, lean.ports, lean.transport);
-                let (hash, key, step) = (key.hash(&self.seeds), key.words(), step.by(side));
-                self.list.push(Brief { hash, key, now, step, slot: nth });
+                let (hash, key, step) = (key.hash(&briefs.seeds), key.words(), step.by(side));
+                briefs.list.push(Brief { hash, key, now, step, slot: nth });
             }
             Pair::V6 { src, dst } => {
                 let (key, side) = KeyV6::sorted(src, dst, lean.ports, lean.transport);
-                let (hash, step) = (key.hash(&self.seeds), step.by(side).with_wide_key());
-                self.list.push(Brief { hash, key: [self.wide.len() as u64, 0], now, step, slot: nth });
-                self.wide.push(key);
+                let (hash, step) = (key.hash(&briefs.seeds), step.by(side).with_wide_key());
+                briefs.list.push(Brief { hash, key: [briefs.wide.len() as u64, 0], now, step, slot: nth });
+                briefs.wide.push(key);
             }
         }
     }

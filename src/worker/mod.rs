@@ -314,7 +314,14 @@ impl Worker {
 
     /// Takes what has been told since the last call, in order.
     pub fn take_told(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.context.told)
+        let room = Vec::with_capacity(self.context.told.len());
+        std::mem::replace(&mut self.context.told, room)
+    }
+
+    /// As [`Worker::take_told`], into a list that is kept; what was in it is forgotten.
+    pub fn swap_told(&mut self, told: &mut Vec<Told>) {
+        told.clear();
+        std::mem::swap(&mut self.context.told, told);
     }
 
     /// Something has been told since the last [`Worker::take_told`].

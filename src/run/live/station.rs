@@ -305,7 +305,8 @@ impl<'b> Sink<'b> for Dealing<'_, '_, 'b> {
             return self.direct.ordinary(batch, nth, slot, now, ordinal);
         }
         let bytes = batch.frame_bytes(slot);
-        let ours = decode::lean(slot.link, bytes, slot.wire_len, |lean| self.is_ours(&lean.pair));
+        let lean = decode::facts(slot.link, bytes, slot.wire_len);
+        let ours = lean.map(|lean| self.is_ours(&lean.pair));
         match ours {
             Some(true) => self.direct.ordinary(batch, nth, slot, now, ordinal),
             Some(false) => {
