@@ -126,7 +126,7 @@ impl Joiner {
     }
 
     /// Two logs of one host that name different programs: neither is sure.
-    fn doubt(&self, found: &mut Vec<Candidate>) {
+    fn doubt(&self, found: &mut [Candidate]) {
         let order =
             |c: &Candidate| (std::cmp::Reverse((c.confidence * 1_000.0) as u32), c.delta.abs(), c.process);
         found.sort_by_key(order);

@@ -58,10 +58,8 @@ pub(super) struct Patterns {
 
 /// A destination as one number.
 pub(super) fn place(remote: u128, port: u16) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    (remote, port).hash(&mut hasher);
-    hasher.finish()
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::default().hash_one((remote, port))
 }
 
 impl Patterns {
