@@ -280,7 +280,8 @@ proptest! {
         prop_assert_eq!(deltas(&told).filter(|(_, d)| d.closed).count(), 1);
     }
 
-    /// What has been told is never more than 64 KiB, or a second and 1 KiB, behind what has passed.
+    /// What has been told is never more than 64 KiB, or a second and 1 KiB, behind what has passed; but for 16 KiB as long
+    /// as only one side has spoken.
     #[test]
     fn tellings_keep_up(acts in prop::collection::vec((1u32..9_000, 0u32..700, 0usize..2), 1..400)) {
         let mut play = Play::new([1, 2], 1);
@@ -298,7 +299,8 @@ proptest! {
             let at_tick = passed;
             play.wait(ms);
             if play.now / 1_000_000_000 > before {
-                due = at_tick;
+                let mute = told_bytes == [0, 0] && at_tick.contains(&0) && at_tick[0] + at_tick[1] < 16 * 1_024;
+                due = if mute { [0, 0] } else { at_tick };
             }
             for (_, d) in deltas(&play.told[read..]) {
                 told_bytes = [told_bytes[0] + d.bytes.up, told_bytes[1] + d.bytes.down];

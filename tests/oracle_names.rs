@@ -86,6 +86,7 @@ impl Flow {
             },
             transport: Transport::Tcp,
             ports: Both { up: self.originator.1, down: self.responder.1 },
+            told: Both::default(),
         };
         match parse::parse(&talk) {
             Outcome::More => assert!(!done, "More after done"),
