@@ -83,11 +83,11 @@ impl Beginners {
     /// Other hosts that began in the last two days, and how many would be expected from the ten days before.
     pub fn recent(&self, secs: i64, host: u32, known_days: f64) -> (f64, f64) {
         let (mut recent, mut before) = (0u32, 0u32);
-        // Without a branch: this is asked for every judgement, of a thousand hosts.
+        // One loop without branches: this is asked for every judgement, of a thousand hosts.
         for (began, other) in &self.0 {
             let (age, other) = (secs - began, *other != host);
-            recent += u32::from(other & (age < 2 * 86_400));
-            before += u32::from(other & (age >= 2 * 86_400) & (age < 12 * 86_400));
+            recent += u32::from(other && age < 2 * 86_400);
+            before += u32::from(other && (2 * 86_400..12 * 86_400).contains(&age));
         }
         let span = (known_days - 2.0).clamp(1.0, 10.0);
         (f64::from(recent), f64::from(before) * 2.0 / span)
