@@ -575,9 +575,9 @@ fn the_oldest_starts_make_room_for_new_ones() {
             first = Some(port);
         }
     }
-    // 64 MiB of 15,000 bytes each.
-    assert!((4_400..4_500).contains(&first.expect("room has run out")), "{first:?}");
-    assert!((1_500..1_620).contains(&given_up(&worker)), "{}", given_up(&worker));
+    // 16 MiB of 15,000 bytes each.
+    assert!((1_090..1_125).contains(&first.expect("room has run out")), "{first:?}");
+    assert!((4_870..4_915).contains(&given_up(&worker)), "{}", given_up(&worker));
 }
 
 /// Two programs on one machine talk over its own address.

@@ -44,7 +44,8 @@ fn upload(port: u16, segments: u32) -> Vec<Vec<u8>> {
 fn sensor(cable: &Cable, dir: &Path) -> Child {
     let mut child = Command::new("ip")
         .args(["netns", "exec", cable.tap_name(), env!("CARGO_BIN_EXE_egret"), "live", "-i", FAR])
-        .args(["--ring", "16MiB", "--seed", "7", "--set", "output.rotate=false", "-o"])
+        .args(["--ring", "16MiB", "--seed", "7", "--set", "output.rotate=false"])
+        .args(["--set", "detect.exfil_volume_threshold=\"1 MB\"", "-o"])
         .arg(dir)
         .stdout(Stdio::null())
         .spawn()
@@ -114,7 +115,7 @@ fn an_upload_goes_on_over_a_restart_under_the_id_it_had() {
         Ok(cable) => cable,
         Err(why) => return eprintln!("skipped: no network namespaces here ({why})"),
     };
-    // 4.2 MB, where 3 MB is the level of a storage service, then as much again ten times over.
+    // 4.2 MB, where 1 MB is the level: medium; then ten times as much: high.
     let (first, second) = (upload(40_001, 3_000), upload(40_002, 30_000));
     let (whole, halves) = (folder("whole"), folder("halves"));
     let running = sensor(&cable, &whole);
