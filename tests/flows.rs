@@ -280,8 +280,7 @@ proptest! {
         prop_assert_eq!(deltas(&told).filter(|(_, d)| d.closed).count(), 1);
     }
 
-    /// What has been told is never more than 64 KiB, or a second and 1 KiB, behind what has passed; but for 16 KiB as long
-    /// as only one side has spoken.
+    /// Tellings are at most 64 KiB, or a second and 1 KiB, behind: 16 KiB while only one side has spoken.
     #[test]
     fn tellings_keep_up(acts in prop::collection::vec((1u32..9_000, 0u32..700, 0usize..2), 1..400)) {
         let mut play = Play::new([1, 2], 1);
@@ -295,8 +294,7 @@ proptest! {
             play.packet(from, ACK, seq, len);
             sent[from] += len;
             passed[from] += u64::from(len);
-            let before = play.now / 1_000_000_000;
-            let at_tick = passed;
+            let (before, at_tick) = (play.now / 1_000_000_000, passed);
             play.wait(ms);
             if play.now / 1_000_000_000 > before {
                 let mute = told_bytes == [0, 0] && at_tick.contains(&0) && at_tick[0] + at_tick[1] < 16 * 1_024;
