@@ -4,6 +4,7 @@
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
 mod brief;
+mod certificates;
 mod copies;
 mod direct;
 mod dns;
@@ -19,7 +20,7 @@ pub use direct::Direct;
 
 use crate::counters::WorkerCounters;
 use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
-use crate::flow::follow::Followed;
+use crate::flow::follow::{Followed, Follower};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow, Paths};
 use crate::flow::table::{Place, Table, Timeouts};
@@ -61,8 +62,8 @@ const TELL_BYTES: u32 = 64 * 1024;
 const TELL_SOON_BYTES: u32 = 1024;
 /// How far ahead of their use cache lines are asked for.
 const AHEAD: usize = 32;
-/// Memory for the starts of all flows that are being named.
-const START_POOL_BYTES: usize = 64 << 20;
+/// Memory for the starts of all flows that are being named: ten thousand hellos at a time.
+const START_POOL_BYTES: usize = 16 << 20;
 /// Places in which the flows that hold starts are counted by client.
 const CROWD: usize = 1 << 12;
 /// Flows of one client that may hold starts at a time: further ones are not named until others have been.
@@ -122,6 +123,7 @@ pub(crate) struct Context {
     crowd: Box<[u16; CROWD]>,
     /// Names of QUIC connections by the ids that their servers chose.
     server_ids: ServerIds,
+    certificates: certificates::Certificates,
     /// Datagrams of hellos since the last tick that led to no name, less twice those that did.
     vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
@@ -176,6 +178,7 @@ impl Worker {
                 holders: 0,
                 crowd: Box::new([0; CROWD]),
                 server_ids: ServerIds::default(),
+                certificates: certificates::Certificates::new(config.seed),
                 vain: 0,
                 long_ways: 0,
                 touched: 0,
@@ -445,8 +448,7 @@ fn short<'b, K: Key>(
         Way::Records(followed) => {
             let number = flow.hot.cold();
             if let Some(cold) = table.cold(number) {
-                let overhead = cold.has_more().map_or(0, |more| more.tls_overhead);
-                cold.add_app(side, followed.app.saturating_sub(followed.records * u32::from(overhead)));
+                cold.add_records(side, followed.app, followed.records);
             }
             true
         }
@@ -495,9 +497,12 @@ fn plain<'b, K: Key>(
     }
     let mut followed = Followed::default();
     if hot.has(Flag::TLS) && packet.payload_len > 0 {
-        match follows(flow, side, payload_bytes(), packet.payload_len) {
-            Some(done) => followed = done,
-            None => return Way::Long,
+        let follower = &mut hot.follow[side.index()];
+        if !follower.pass(packet.payload_len) {
+            match follows(follower, payload_bytes(), packet.payload_len) {
+                Some(done) => followed = done,
+                None => return Way::Long,
+            }
         }
     }
     let hot = &mut flow.hot;
@@ -515,14 +520,14 @@ fn plain<'b, K: Key>(
 /// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
 /// is found by the payload counter.
 #[inline]
-fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: u32) -> Option<Followed> {
-    let before = flow.hot.follow[side.index()];
+fn follows(kept: &mut Follower, payload: &[u8], payload_len: u32) -> Option<Followed> {
+    let before = *kept;
     let mut follower = before;
     let done = follower.walk(payload, payload_len, 0);
     let found_and_lost = before.is_lost() && done.records > 0;
     if follower.is_lost() != before.is_lost() || found_and_lost {
         return None;
     }
-    flow.hot.follow[side.index()] = follower;
+    *kept = follower;
     Some(done)
 }
