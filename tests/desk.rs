@@ -222,6 +222,14 @@ fn what_a_change_brings_and_takes_away() {
         "{told}"
     );
     assert!(folder.said(&["whatif", "a.json"], 2).contains("--with"));
+    // The same of the state that a run over the logs has left.
+    folder.said(&["logs", "--state", "a.db", "-o", "out", "a.json"], 0);
+    let kept = ["whatif", "--state", "a.db", "--change", "detect.exfil_volume_threshold=\"10 MB\""];
+    let said = folder.said(&kept, 0);
+    assert!(said.contains("goes   medium       5.0 MB  10.0.0.2 -> dropbox"), "{said}");
+    assert!(said.contains("2 alerts in 1.0 days (2.00 a day) as it is, 1 (1.00 a day)"), "{said}");
+    let level = ["whatif", "--state", "a.db", "--change", "detect.exfil_volume_threshold=\"1 MB\""];
+    assert!(folder.said(&level, 0).contains("rises  high        40.0 MB  10.0.0.1 -> dropbox"));
 }
 
 #[test]
@@ -251,4 +259,19 @@ fn allow_list_entries_hold_for_groups_and_unknown_groups_are_refused() {
     assert!(said.contains("site.toml:2: ") && said.contains("did you mean design?"), "{said}");
     site("design", "900 TB/24h");
     assert!(folder.said(&["check", "-c", "c.toml"], 2).contains("blinds the service"));
+}
+
+#[test]
+fn an_incident_that_goes_on_shows_what_has_left_by_now() {
+    let folder = Folder::new("so-far");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/demo");
+    let ran = folder.egret(&["replay", "-q", "--state", "s.db", "-o", "out"], &[&demo]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let list = folder.json(&["incidents", "--open", "--json", "--state", "s.db"]);
+    let big =
+        list.as_array().and_then(|all| all.iter().find(|i| i["service"] == "dropbox")).expect("the upload");
+    // The record was written when 3 MB had left.
+    assert!(big["up_bytes"].as_u64().is_some_and(|n| (10_000_000..10_100_000).contains(&n)), "{big}");
+    let shown = folder.said(&["show", big["id"].as_str().expect("an id"), "--state", "s.db"], 0);
+    assert!(shown.contains("3.0 MB out") && shown.contains("so far            10.0 MB out"), "{shown}");
 }

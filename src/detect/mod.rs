@@ -27,6 +27,7 @@ mod naming;
 pub mod pair;
 mod policy;
 pub mod process;
+mod regrade;
 pub mod resembles;
 pub mod roster;
 pub mod rules;
@@ -262,6 +263,11 @@ impl Detector {
     /// What this sensor should have seen and has not.
     pub fn blindness(&self) -> Vec<String> {
         self.watch.remarks()
+    }
+
+    /// What people should know of the files with other products' alerts.
+    pub fn context_remarks(&self) -> &[String] {
+        self.context.remarks()
     }
 
     /// Totals for the summary of the run.

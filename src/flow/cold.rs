@@ -372,6 +372,16 @@ impl Cold {
         }
     }
 
+    /// Counts so many TLS records that hold `bytes` together, with what the cipher adds.
+    #[inline]
+    pub fn add_records(&mut self, side: Side, bytes: u32, records: u32) {
+        // Who follows records has a hello, and so the box.
+        if let Some(more) = self.more.as_deref_mut() {
+            let overhead = records * u32::from(more.tls_overhead);
+            more.spill[side.index()].app += u64::from(bytes.saturating_sub(overhead));
+        }
+    }
+
     /// Frames of `side` that have been folded.
     pub fn packets(&self, side: Side) -> u64 {
         let i = side.index();

@@ -22,6 +22,7 @@ impl Side {
     }
 
     /// The opposite end.
+    #[inline]
     pub const fn other(self) -> Self {
         match self {
             Self::A => Self::B,
@@ -30,6 +31,7 @@ impl Side {
     }
 
     /// For arrays of two.
+    #[inline]
     pub const fn index(self) -> usize {
         self as usize
     }

@@ -16,7 +16,7 @@ pub use store::{Damage, Store};
 
 /// Version of the file. Whoever changes a type that is kept (all that derive `Deserialize` below `detect`, `history` and
 /// `incident`) changes it too: bytes of another layout are refused, not guessed at.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// A table of rows that the detector or the reader of logs keeps.
 #[derive(PartialEq, Eq, Debug)]
@@ -40,9 +40,10 @@ pub static SERVICE: Table = Table { name: "service", columns: &["kind", "hosts"]
 pub static PAIR: Table =
     Table { name: "pair", columns: &["host", "destination", "first_day", "last_day", "bytes_today"] };
 /// What a host has sent to a service in the trailing window.
-pub static UPLOAD: Table = Table { name: "upload", columns: &["host", "bytes_out", "bytes_in"] };
+pub static UPLOAD: Table =
+    Table { name: "upload", columns: &["host", "bytes_out", "bytes_in", "incident", "incident_bytes"] };
 /// What a host has sent to a destination that lanes or rules looked at.
-pub static CASE: Table = Table { name: "suspicion", columns: &["bytes_out", "incident"] };
+pub static CASE: Table = Table { name: "suspicion", columns: &["bytes_out", "incident", "incident_bytes"] };
 /// A log, and how far it has been read.
 pub static INPUT: Table = Table { name: "input", columns: &["path", "lines", "done"] };
 

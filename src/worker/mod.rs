@@ -4,6 +4,7 @@
 //! established flow that is just next in order touches one line (`short`); everything else takes the road in `tcp`.
 
 mod brief;
+mod certificates;
 mod copies;
 mod direct;
 mod dns;
@@ -62,8 +63,8 @@ const TELL_BYTES: u32 = 64 * 1024;
 const TELL_SOON_BYTES: u32 = 1024;
 /// How far ahead of their use cache lines are asked for.
 const AHEAD: usize = 32;
-/// Memory for the starts of all flows that are being named.
-const START_POOL_BYTES: usize = 64 << 20;
+/// Memory for the starts of all flows that are being named: ten thousand hellos at a time.
+const START_POOL_BYTES: usize = 16 << 20;
 /// Places in which the flows that hold starts are counted by client.
 const CROWD: usize = 1 << 12;
 /// Flows of one client that may hold starts at a time: further ones are not named until others have been.
@@ -123,6 +124,7 @@ pub(crate) struct Context {
     crowd: Box<[u16; CROWD]>,
     /// Names of QUIC connections by the ids that their servers chose.
     server_ids: ServerIds,
+    certificates: certificates::Certificates,
     /// Datagrams of hellos since the last tick that led to no name, less twice those that did.
     vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
@@ -177,6 +179,7 @@ impl Worker {
                 holders: 0,
                 crowd: Box::new([0; CROWD]),
                 server_ids: ServerIds::default(),
+                certificates: certificates::Certificates::new(config.seed),
                 vain: 0,
                 long_ways: 0,
                 touched: 0,

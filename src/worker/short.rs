@@ -134,7 +134,7 @@ pub(super) fn plain<K: Key>(flow: &mut Flow<K>, step: &Step) -> Way {
     if mine.payload + step.payload_len() >= most || (packets | over) >> 16 | mine.ip >> 31 != 0 {
         return Way::Long;
     }
-    if hot.has(Flag::TLS) && !hot.follow[side.index()].pass(step.payload_len()) {
+    if hot.has(Flag::TLS) && step.payload_len > 0 && !hot.follow[side.index()].pass(step.payload_len()) {
         return Way::Follow;
     }
     count(flow, step);
@@ -173,8 +173,7 @@ pub(super) fn follow<K: Key>(table: &mut Table<K>, hash: u64, key: &K, step: &St
     if done.records > 0
         && let Some(cold) = table.cold(number)
     {
-        let overhead = cold.has_more().map_or(0, |more| more.tls_overhead);
-        cold.add_app(side, done.app.saturating_sub(done.records * u32::from(overhead)));
+        cold.add_records(side, done.app, done.records);
     }
     true
 }
