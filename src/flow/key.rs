@@ -184,6 +184,7 @@ impl KeyV6 {
     }
 
     /// The key of both ends and the side of the source. `ports`: the source's in the upper half.
+    #[allow(clippy::needless_bitwise_bool)] // no branch
     #[inline]
     pub fn sorted(src: u128, dst: u128, ports: u32, transport: Transport) -> (Self, Side) {
         let split = |a: u128| [(a >> 64) as u64, a as u64];

@@ -52,6 +52,7 @@ impl Step {
     }
 
     #[allow(clippy::inline_always)] // see `Lean`
+    #[allow(clippy::needless_bitwise_bool)] // no branch
     #[inline(always)]
     fn new(at: Timestamp, transport: Transport, tcp: Tcp, lengths: [u32; 3], payload_at: u8) -> Self {
         let [payload_len, ip_len, wire_len] = lengths;
@@ -68,7 +69,7 @@ impl Step {
             head_len: head_len as u16,
             over: over as u16,
             payload_at,
-            kind: u8::from(udp) * UDP | u8::from(long) * LONG,
+            kind: (u8::from(udp) * UDP) | (u8::from(long) * LONG),
         }
     }
 
