@@ -164,7 +164,7 @@ fn table(c: &mut Criterion) {
 
 fn units(c: &mut Criterion) {
     let seeds = Seeds::from_seed(7);
-    let key = KeyV4::sorted(0x0a00_0001, 0xcb00_7107, 40_000 << 16 | 443, Transport::Tcp).0;
+    let key = KeyV4::sorted(0x0a00_0001, 0xcb00_7107, 0x9c40_01bb, Transport::Tcp).0;
     c.bench_function("hash of a key", |b| b.iter(|| black_box(&key).hash(black_box(&seeds))));
     let pair = Pair::V4 { src: 0x0a00_0001, dst: 0xcb00_7107 };
     c.bench_function("owner of a pair", |b| b.iter(|| shard(black_box(&pair), black_box(&seeds), 2)));
