@@ -103,6 +103,7 @@ impl Play {
             closed: false,
             midstream: false,
             one_way: false,
+            uploads: Uploads::default(),
         }));
     }
 

@@ -98,7 +98,7 @@ impl Detector {
         });
         let Some(name) = identity.name.as_ref().filter(|n| shown && !FRONTS.contains(&&***n)) else { return };
         if let Some(open) = self.flows.get(&flow) {
-            self.base.names.note(open.ends.responder, name);
+            self.base.names.note(open.ends.responder, name, open.ends.originator);
         }
     }
 
@@ -202,6 +202,7 @@ impl Detector {
         let kind = learner.target_at(key.1).kind;
         let circumstance = Circumstance { kind: Some(kind), part: learner.part(key.0) };
         let Some(mut sight) = learner.sight(key.0, key.1, now.secs(), &self.config) else { return };
+        sight.strange_address = self.is_strange_address(flow);
         sight.from_hypervisor = self.base.fetched.recent(key.0, now.secs());
         sight.process = self.view(flow, now).map(Box::new);
         // The lanes were not made for less.
@@ -213,6 +214,16 @@ impl Detector {
             let found = cases::Found { values: *values, circumstance, verdict, findings, steps };
             self.found(key, flow, &found, now);
         }
+    }
+
+    /// The flow shows the name of a destination, and its address is none of those that the destination is known by:
+    /// nobody else has been there, and this client's DNS never gave it out for that name.
+    fn is_strange_address(&self, flow: FlowId) -> bool {
+        let Some(open) = self.flows.get(&flow) else { return false };
+        let (client, far) = (open.ends.originator, open.ends.responder);
+        let shown = matches!(open.identity.source, Some(NameSource::Sni | NameSource::QuicSni));
+        let Some(name) = open.identity.name.as_deref().filter(|_| shown) else { return false };
+        self.base.names.is_alone(far, client) && !self.resolved.ever_gave(client, far, name)
     }
 
     /// Bytes moved within the network: what a host fetched there may leave later.
@@ -264,6 +275,7 @@ fn contribution(flow: FlowId, open: &OpenFlow, moved: (u64, u64), gap: u64) -> C
         gap,
         midstream: open.midstream,
         one_way: open.one_way,
+        uploads: open.tally(),
     }
 }
 

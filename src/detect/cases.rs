@@ -314,6 +314,7 @@ fn case_record(
         seen: pair.seen,
         flows,
         flows_total: pair.flows_total,
+        uploads: pair.uploads(),
         destinations,
         evidence,
         gap_bytes: pair.gap,

@@ -53,6 +53,8 @@ pub struct Sight<'s> {
     pub unit: f64,
     /// Bytes out in all, of the trailing day, and the largest day before.
     pub host_total: (u64, u64),
+    /// The name that is shown belongs to other addresses, as far as this network and the client's DNS know.
+    pub strange_address: bool,
     /// Bytes that the host fetched from hypervisors in the day before.
     pub from_hypervisor: u64,
     /// The program that sends, where a log says.
@@ -107,6 +109,7 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
     rule("risky_first_use", "bulk", None, 15_672_012, "first upload to a high-risk service", risky_first_use),
+    rule("borrowed_name", "bulk", None, 15_672_013, "upload under the name of another", borrowed_name),
     rule("new_habit", "slow", None, 15_672_011, "daily upload to a service new to the host", new_habit),
     rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
@@ -125,6 +128,10 @@ pub(super) const fn rule(
 
 /// A first upload to a high-risk service that is more than a try.
 const RISKY_LEVEL: u64 = 50_000_000;
+/// A name that so many hosts use is known.
+const BORROWED_FROM: u32 = 10;
+/// Less than this is a page that loads.
+const BORROWED_LEVEL: u64 = 5_000_000;
 /// A server that sends so much somewhere new does not do what it is there for.
 const SERVER_LEVEL: u64 = 100_000_000;
 /// So much above the first level, in all.
@@ -198,6 +205,22 @@ fn risky_first_use(s: &Sight<'_>) -> Option<Finding> {
     let text =
         format!("{} to a service where anybody may upload, and which the host never used", Bytes(s.day.0));
     found(1.0, Severity::Medium, RISKY_LEVEL, text)
+}
+
+/// A name that everybody uses, at an address where nobody else ever was: the name is a disguise.
+fn borrowed_name(s: &Sight<'_>) -> Option<Finding> {
+    let known = s.hosts.0 >= BORROWED_FROM && s.name_age >= 3.0;
+    let unusual = s.pushed >= BORROWED_LEVEL.max(s.largest.saturating_mul(3)) && s.day.0 > s.day.1;
+    if !s.strange_address || !known || !unusual || !s.settled || s.part.gateway || s.kind == Kind::Own {
+        return None;
+    }
+    let text = format!(
+        "{} to an address that shows the name of a destination of {} hosts; no other host was ever there, and DNS did not \
+         give it out for that name",
+        Bytes(s.day.0),
+        s.hosts.0
+    );
+    found(0.5, Severity::Medium, BORROWED_LEVEL, text)
 }
 
 /// Servers have few destinations, and those from the first day.

@@ -3,7 +3,8 @@
 //! Gives the application bytes of a direction without decrypting: record length less what the cipher adds. A gap or a
 //! header cut by the end of a segment loses the place; a segment that begins with a plausible header finds it again.
 
-/// Bytes left of the current record, or lost. Fits the hot flow record.
+/// Bytes left of the current record; or the place is lost, and what the side has sent since the other one answered, in
+/// units of 64 bytes. Fits the hot flow record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Follower(u16);
 
@@ -16,9 +17,20 @@ pub struct Followed {
     pub records: u32,
     /// Payload bytes passed while the place was lost.
     pub unknown: u32,
+    /// The longest of the records; where the place is lost, of a segment that answers an upload.
+    pub largest: u32,
+    /// The place is lost, and the side goes on after an answer.
+    pub fresh: bool,
 }
 
-const LOST: u16 = u16::MAX;
+/// The bit of a lost place; no record is so long.
+const LOST: u16 = 1 << 15;
+/// The rest of it: what was sent.
+const SENT: u16 = LOST - 2;
+/// An upload has just been answered.
+const FRESH: u16 = u16::MAX;
+/// Unit of what was sent, as a shift.
+const UNIT: u32 = 6;
 /// RFC 5246 allows 2^14 + 2048, RFC 8446 2^14 + 256.
 const MAX_RECORD: u16 = 16_384 + 2_048;
 
@@ -30,16 +42,43 @@ impl Follower {
 
     /// The place is not known.
     pub const fn is_lost(self) -> bool {
-        self.0 == LOST
+        self.0 & LOST != 0
+    }
+
+    /// Bytes sent while the place was lost, since the other side answered; `None`: the place is known.
+    pub fn sent(self) -> Option<u64> {
+        let sent = if self.0 == FRESH { 0 } else { self.0 & !LOST };
+        self.is_lost().then(|| u64::from(sent) << UNIT)
+    }
+
+    /// The other side has answered; `upload`: what is worth to be told when this one goes on.
+    pub const fn answered(&mut self, upload: bool) {
+        if self.is_lost() {
+            self.0 = if upload { FRESH } else { LOST };
+        }
+    }
+
+    /// The side goes on after an answer.
+    pub const fn is_fresh(self) -> bool {
+        self.0 == FRESH
+    }
+
+    /// Counts what was sent while the place is lost.
+    pub fn send(&mut self, bytes: u32) {
+        let before = if self.0 == FRESH { 0 } else { u32::from(self.0 & !LOST) };
+        let sent = before.saturating_add(bytes.saturating_add(32) >> UNIT);
+        self.0 = LOST | sent.min(u32::from(SENT)) as u16;
     }
 
     /// Walks over the next bytes of the direction. `whole` is the payload length, more than `bytes` in a cut capture.
     #[inline]
     pub fn walk(&mut self, bytes: &[u8], whole: u32, overhead: u16) -> Followed {
         let mut done = Followed::default();
-        if self.0 == LOST {
+        if self.is_lost() {
             if header(bytes).is_none_or(|(kind, _)| kind != 23) {
                 done.unknown = whole;
+                done.fresh = self.is_fresh();
+                self.send(whole);
                 return done;
             }
             self.0 = 0;
@@ -71,6 +110,7 @@ impl Follower {
             if kind == 23 {
                 done.app += u32::from(len.saturating_sub(overhead));
                 done.records += 1;
+                done.largest = done.largest.max(u32::from(len));
             }
             at += 5;
             *left -= 5;
@@ -112,7 +152,7 @@ mod tests {
             // A header that is cut loses the place; nothing is counted twice or invented.
             assert!(sum.app <= 3000, "{cut}: {sum:?}");
             if cut >= 5000 {
-                assert_eq!(sum, Followed { app: 3000, records: 2, unknown: 0 });
+                assert_eq!((sum.app, sum.records, sum.unknown), (3000, 2, 0));
             }
         }
     }
@@ -122,8 +162,30 @@ mod tests {
         let mut f = Follower::LOST;
         assert_eq!(f.walk(b"rubbish", 7, 17).unknown, 7);
         let next = record(23, 117);
-        assert_eq!(f.walk(&next, next.len() as u32, 17), Followed { app: 100, records: 1, unknown: 0 });
+        let done = f.walk(&next, next.len() as u32, 17);
+        assert_eq!(done, Followed { app: 100, records: 1, largest: 117, ..Followed::default() });
         assert_eq!(f, Follower::START);
+    }
+
+    #[test]
+    fn counts_what_was_sent_while_lost() {
+        let mut f = Follower::LOST;
+        for _ in 0..100 {
+            f.walk(&[0; 8], 1_448, 17);
+        }
+        let sent = f.sent().unwrap_or_default();
+        assert!((140_000..150_000).contains(&sent), "{sent}");
+        f.walk(&[0; 8], u32::MAX, 17);
+        assert_eq!(f.sent(), Some(u64::from(SENT) << UNIT));
+        f.answered(false);
+        assert_eq!((f, f.sent()), (Follower::LOST, Some(0)));
+        f.answered(true);
+        assert_eq!((f.is_lost(), f.sent(), f.is_fresh()), (true, Some(0), true));
+        assert!(f.walk(&[0; 8], 640, 17).fresh && !f.is_fresh());
+        assert_eq!(f.sent(), Some(640));
+        let mut f = Follower::START;
+        f.answered(true);
+        assert_eq!((f, f.sent()), (Follower::START, None));
     }
 
     #[test]

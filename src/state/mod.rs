@@ -16,7 +16,7 @@ pub use store::{Damage, Store};
 
 /// Version of the file. Whoever changes a type that is kept (all that derive `Deserialize` below `detect`, `history` and
 /// `incident`) changes it too: bytes of another layout are refused, not guessed at.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// A table of rows that the detector or the reader of logs keeps.
 #[derive(PartialEq, Eq, Debug)]

@@ -23,7 +23,8 @@ use crate::flow::follow::Followed;
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
 use crate::flow::record::{Flag, Flow, Paths};
 use crate::flow::table::{Place, Table, Timeouts};
-use crate::observe::{Lease, Telling, Told};
+use crate::flow::uploads;
+use crate::observe::{Lease, Telling, Told, Uploads};
 use crate::units::{Span, Timestamp};
 use rebound::ServerIds;
 use std::collections::VecDeque;
@@ -443,10 +444,10 @@ fn short<'b, K: Key>(
         Way::Short => true,
         Way::Long => false,
         Way::Records(followed) => {
-            let number = flow.hot.cold();
-            if let Some(cold) = table.cold(number) {
-                let overhead = cold.has_more().map_or(0, |more| more.tls_overhead);
-                cold.add_app(side, followed.app.saturating_sub(followed.records * u32::from(overhead)));
+            let hot = flow.hot;
+            let ack = (packet.transport == Transport::Tcp).then_some(packet.tcp.ack);
+            if let Some(cold) = table.cold(hot.cold()) {
+                cold.booked(&hot, side, followed, ack);
             }
             true
         }
@@ -457,7 +458,7 @@ fn short<'b, K: Key>(
 enum Way {
     /// It has been counted.
     Short,
-    /// It has been counted, and TLS records began in it, whose length is still to be booked.
+    /// It has been counted, and TLS records began in it, whose length is still to be booked, or it answers an upload.
     Records(Followed),
     /// Nothing has been changed: the long road.
     Long,
@@ -495,9 +496,13 @@ fn plain<'b, K: Key>(
     }
     let mut followed = Followed::default();
     if hot.has(Flag::TLS) && packet.payload_len > 0 {
-        match follows(flow, side, payload_bytes(), packet.payload_len) {
-            Some(done) => followed = done,
-            None => return Way::Long,
+        if packet.transport == Transport::Udp {
+            followed = datagram(flow, side, packet.payload_len, Span::from_nanos(quiet));
+        } else {
+            match follows(flow, side, payload_bytes(), packet.payload_len) {
+                Some(done) => followed = done,
+                None => return Way::Long,
+            }
         }
     }
     let hot = &mut flow.hot;
@@ -508,7 +513,7 @@ fn plain<'b, K: Key>(
     mine.packets += 1;
     mine.ip += packet.ip_len;
     mine.over = over as u16;
-    if followed.records == 0 { Way::Short } else { Way::Records(followed) }
+    if followed.largest == 0 { Way::Short } else { Way::Records(followed) }
 }
 
 /// Walks the TLS records, whose length is given with what the cipher adds. `None` where the place is lost or found
@@ -524,5 +529,33 @@ fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: 
         return None;
     }
     flow.hot.follow[side.index()] = follower;
-    Some(done)
+    Some(heard(flow, side, done))
+}
+
+/// Where no record was followed, a longer segment answers what the other side has sent: worth a look at the cold half
+/// if that was an upload.
+pub(crate) fn heard<K: Key>(flow: &mut Flow<K>, side: Side, mut done: Followed) -> Followed {
+    if done.unknown >= uploads::ANSWER_ON_WIRE {
+        let other = &mut flow.hot.follow[side.other().index()];
+        let upload = other.sent().is_none_or(|sent| sent >= Uploads::LEAST);
+        other.answered(upload);
+        if upload || done.fresh {
+            done.largest = done.unknown;
+        }
+    }
+    done
+}
+
+/// Where datagrams are all there is to see, silence ends what a side has sent.
+pub(crate) fn datagram<K: Key>(flow: &mut Flow<K>, side: Side, payload_len: u32, quiet: Span) -> Followed {
+    let mut done = Followed::default();
+    if payload_len >= uploads::DATAGRAM {
+        let own = &mut flow.hot.follow[side.index()];
+        if quiet >= uploads::SILENCE {
+            done.largest = u32::from(own.sent().is_some_and(|sent| sent >= Uploads::LEAST));
+            own.answered(false);
+        }
+        own.send(payload_len);
+    }
+    done
 }

@@ -198,6 +198,9 @@ impl Context {
         if facts.app == AppProto::Tls && facts.tls.is_some() && !flow.hot.has(Flag::TLS) {
             follow(flow, cold, &facts);
         }
+        if facts.app == AppProto::Quic {
+            flow.hot.set(Flag::TLS, true);
+        }
         let facts = Arc::new(*facts);
         cold.more().facts = Some(Arc::clone(&facts));
         self.name(flow, cold, facts, complete, now, turn);

@@ -209,6 +209,7 @@ impl Learner {
             pulled: h.pulled(secs),
             rhythm: entry.rhythm(),
             host_total: (h.day_bytes(), before as u64),
+            strange_address: false,
             from_hypervisor: 0,
             process: None,
             growth: entry.days.growth(from, entry.day()),

@@ -26,6 +26,7 @@ fn sight(config: &DetectConfig) -> Sight<'_> {
         pulled: 0,
         rhythm: (1, 3_600.0),
         host_total: (50 * MB, 100 * MB),
+        strange_address: false,
         from_hypervisor: 0,
         process: None,
         growth: Growth::default(),
