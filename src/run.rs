@@ -112,8 +112,7 @@ impl Setup {
 fn context_of(config: &Config) -> Context {
     let mut context = Context::default();
     for path in &config.endpoint.context {
-        // That it can be read was asked before.
-        let _ = context.read(path);
+        context.read(path);
     }
     context
 }
@@ -269,6 +268,7 @@ impl End {
             outputs.write_with(&batch, &[]);
         }
         remarks.extend(detector.blindness());
+        remarks.extend_from_slice(detector.context_remarks());
         if let Some(journal) = outputs.journal() {
             journal.fetch_if_changed();
             remarks.extend(journal.fault().map(|damage| damage.to_string()));

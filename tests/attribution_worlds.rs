@@ -1,19 +1,18 @@
 //! Networks made up, with everything that goes wrong in real ones: what of it is attributed, how well, and how soon.
 //! `cargo test --test attribution_worlds -- --nocapture` prints the table of docs/attribution.md.
 
-use egret::attribute::{Attribution, JoinConfig, Joiner, Level, Seen};
+mod common;
+
+use common::play::{Dice, Made, at, play};
+use egret::attribute::Level;
 use egret::decode::Transport;
 use egret::endpoint::{
     AddressEvent, AddressKind, ClockClass, Common, ConnectEvent, ConnectState, Direction as Dir,
     EndpointEvent, HostRef, Proc, SourceKind,
 };
 use egret::observe::{Ends, FlowId};
-use egret::units::{Direction, Timestamp};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-const DAY: i64 = 1_790_000_000_000_000_000;
 const SECS: f64 = 3_600.0;
 const HOSTS: u64 = 20;
 
@@ -42,29 +41,6 @@ struct World {
     roaming: bool,
 }
 
-/// Numbers that are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let x = self.0 >> 22;
-        x ^ (x >> 17)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn share(&mut self) -> f64 {
-        self.below(1 << 20) as f64 / f64::from(1 << 20)
-    }
-}
-
-fn at(secs: f64) -> Timestamp {
-    Timestamp::from_nanos(DAY + (secs * 1e9) as i64)
-}
-
 fn address(world: &World, host: u64, secs: f64) -> IpAddr {
     let host = if world.swap && secs > SECS / 2.0 { host ^ 1 } else { host };
     IpAddr::from([10, 0, 0, host as u8 + 1])
@@ -84,13 +60,6 @@ fn common(world: &World, host: u64, secs: f64) -> Common {
         grain_ns: if world.coarse { 1_000_000_000 } else { 1_000_000 },
         record: None,
     }
-}
-
-struct Made {
-    flow: FlowId,
-    ends: Ends,
-    secs: f64,
-    program: String,
 }
 
 fn connect(world: &World, host: u64, secs: f64, made: &Made) -> EndpointEvent {
@@ -168,83 +137,8 @@ fn hour(world: &World) -> (Vec<(f64, EndpointEvent)>, Vec<Made>) {
     (events, flows)
 }
 
-#[derive(Default)]
-struct Row {
-    said: u32,
-    right: u32,
-    brier: f64,
-    wrong_calm: u32,
-}
-
-/// What happens next.
-enum Step<'w> {
-    Event(&'w EndpointEvent),
-    Begins(&'w Made),
-    Ends(&'w Made),
-}
-
 /// Only one flow in so many is asked about; the others are there.
 const ASKED: u64 = 4;
-
-/// Runs a world: flows as they begin, events as they are heard; each flow is asked about a minute after it began, and
-/// again when something came late. What was said best counts.
-fn run(world: &World) -> (BTreeMap<Level, Row>, u32, Vec<f64>) {
-    let (events, flows) = hour(world);
-    let mut steps: Vec<(f64, Step<'_>)> = events.iter().map(|(t, e)| (*t, Step::Event(e))).collect();
-    steps.extend(flows.iter().map(|f| (f.secs, Step::Begins(f))));
-    steps.extend(
-        flows.iter().filter(|f| f.flow.0.is_multiple_of(ASKED)).map(|f| (f.secs + 60.0, Step::Ends(f))),
-    );
-    steps.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let late_window = egret::units::Span::from_secs(9_000);
-    let mut joiner = Joiner::new(JoinConfig { late_window, ..JoinConfig::default() });
-    let mut soon = Vec::new();
-    let mut best: BTreeMap<FlowId, Arc<Attribution>> = BTreeMap::new();
-    for (secs, step) in steps {
-        let mut ask = Vec::new();
-        match step {
-            Step::Event(event) => {
-                joiner.event(event, at(secs));
-                ask = joiner.take_updates();
-            }
-            Step::Begins(made) => {
-                let span = (at(made.secs), at(made.secs + 1.0));
-                let (flow, ends, side) = (made.flow, made.ends, Direction::Up);
-                joiner
-                    .flow(&Seen { flow, ends, side, span, opened: true, name: None, ended: true }, at(secs));
-            }
-            Step::Ends(made) => {
-                joiner.wait_for(made.flow);
-                ask.push(made.flow);
-            }
-        }
-        for flow in ask {
-            let said = joiner.attribute(flow, at(secs)).expect("known");
-            let old = best.get(&flow).map_or(Level::L0, |a| a.level);
-            if said.level >= Level::L2 && old < Level::L2 {
-                soon.push(secs - flows[flow.0 as usize].secs);
-            }
-            if said.level >= old {
-                best.insert(flow, said);
-            }
-        }
-    }
-    let (mut rows, mut nothing) = (BTreeMap::<Level, Row>::new(), 0);
-    for (flow, said) in &best {
-        let Some(process) = &said.process else {
-            nothing += 1;
-            continue;
-        };
-        let right = *process.name == *flows[flow.0 as usize].program;
-        let row = rows.entry(said.level).or_default();
-        row.said += 1;
-        row.right += u32::from(right);
-        row.brier += (f64::from(said.confidence) - f64::from(u8::from(right))).powi(2);
-        row.wrong_calm += u32::from(said.may_calm() && !right);
-    }
-    soon.sort_by(f64::total_cmp);
-    (rows, nothing, soon)
-}
 
 #[test]
 fn bad_networks() {
@@ -263,9 +157,10 @@ fn bad_networks() {
     ];
     println!("| network | level | flows | right | Brier |\n| --- | --- | --- | --- | --- |");
     for world in &worlds {
-        let (rows, nothing, soon) = run(world);
+        let (events, flows) = hour(world);
+        let played = play(&events, &flows, ASKED);
         let mut name = world.name;
-        for (level, row) in rows.iter().rev() {
+        for (level, row) in played.rows.iter().rev() {
             let share = 100.0 * f64::from(row.right) / f64::from(row.said);
             let brier = row.brier / f64::from(row.said);
             println!("| {name} | {} | {} | {share:.1} % | {brier:.3} |", level.as_str(), row.said);
@@ -275,7 +170,11 @@ fn bad_networks() {
                 assert_eq!(row.right, row.said, "{}", world.name);
             }
         }
-        let p = |q: f64| soon.get(((soon.len() as f64 - 1.0) * q) as usize).copied().unwrap_or(0.0);
-        println!("| | none | {nothing} | | time to L2 or better p50 {:.1} s, p95 {:.1} s |", p(0.5), p(0.95));
+        println!(
+            "| | none | {} | | time to L2 or better p50 {:.1} s, p95 {:.1} s |",
+            played.nothing,
+            played.time(0.5),
+            played.time(0.95)
+        );
     }
 }

@@ -252,3 +252,18 @@ fn allow_list_entries_hold_for_groups_and_unknown_groups_are_refused() {
     site("design", "900 TB/24h");
     assert!(folder.said(&["check", "-c", "c.toml"], 2).contains("blinds the service"));
 }
+
+#[test]
+fn an_incident_that_goes_on_shows_what_has_left_by_now() {
+    let folder = Folder::new("so-far");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/demo");
+    let ran = folder.egret(&["replay", "-q", "--state", "s.db", "-o", "out"], &[&demo]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let list = folder.json(&["incidents", "--open", "--json", "--state", "s.db"]);
+    let big =
+        list.as_array().and_then(|all| all.iter().find(|i| i["service"] == "dropbox")).expect("the upload");
+    // The record was written when 3 MB had left.
+    assert!(big["up_bytes"].as_u64().is_some_and(|n| (10_000_000..10_100_000).contains(&n)), "{big}");
+    let shown = folder.said(&["show", big["id"].as_str().expect("an id"), "--state", "s.db"], 0);
+    assert!(shown.contains("3.0 MB out") && shown.contains("so far            10.0 MB out"), "{shown}");
+}

@@ -161,6 +161,14 @@ impl Attribution {
             && self.process.is_some()
     }
 
+    /// Says more than another of the same flow. Below L2 the levels are ways of guessing, and the surer guess counts.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        match (self.level >= Level::L2, other.level >= Level::L2) {
+            (false, false) => self.level != other.level && self.confidence > other.confidence,
+            _ => self.level > other.level,
+        }
+    }
+
     /// The process as site policy is asked for it, where it [may calm](Self::may_calm).
     pub fn calming_program(&self) -> Option<&str> {
         let process = self.process.as_ref().filter(|_| self.may_calm())?;

@@ -100,6 +100,10 @@ impl Clock {
     }
 
     fn offset_near(&self, at: i64) -> i64 {
+        if self.by_votes {
+            // Each guess stands for the time about it: a clock that was set has two.
+            return self.pairs.iter().min_by_key(|p| p.at.abs_diff(at)).map_or(0, |p| p.off);
+        }
         median(nearest(&self.pairs, at).iter().map(|p| p.off))
     }
 
@@ -154,13 +158,22 @@ impl Clock {
         (mad.saturating_mul(148) / 100).max(SPREAD_MIN)
     }
 
-    /// An offset guessed without ports, by [`Ballot`]. Ports know better.
-    pub(super) fn guess(&mut self, at: i64, off: i64) {
-        if self.pairs.is_empty() || self.by_votes {
-            self.pairs.clear();
-            self.pairs.push_back(Pair { at, off });
-            (self.by_votes, self.sigma) = (true, GUESSED_SPREAD);
+    /// An offset guessed without ports. Ports know better. True when the clock says something else than before.
+    pub(super) fn guess(&mut self, at: i64, off: i64) -> bool {
+        if !self.pairs.is_empty() && !self.by_votes {
+            return false;
         }
+        let differs = self.pairs.is_empty() || (self.offset_near(at) - off).abs() > GUESSED_SPREAD;
+        self.steps +=
+            u32::from(differs && self.pairs.back().is_some_and(|p| (p.off - off).abs() > AGREE_WITHIN));
+        if differs {
+            if self.pairs.len() == RING {
+                self.pairs.pop_front();
+            }
+            self.pairs.push_back(Pair { at, off });
+        }
+        (self.by_votes, self.sigma) = (true, GUESSED_SPREAD);
+        differs
     }
 
     /// Where the offset looks like a time zone or a 12-hour clock read as 24: that many quarters of an hour.
@@ -260,7 +273,7 @@ impl Clocks {
 
     /// Some clock is known for certain.
     pub(super) fn any_known(&self) -> bool {
-        self.all.iter().any(|c| c.pairs.len() >= AGREE)
+        self.all.iter().any(|c| c.by_votes || c.pairs.len() >= AGREE)
     }
 
     pub(super) fn clock(&self, id: u32) -> Option<&Clock> {

@@ -30,6 +30,8 @@ const TALKS: i64 = 86_400_000 * MILLI;
 const ASKED: i64 = 360_000 * MILLI;
 /// A program that was started so long before a flow may be its own.
 const STARTED: i64 = 600_000 * MILLI;
+/// What somebody is worth who talks to a destination, at a time that cannot be compared.
+const TIMELESS: f32 = 0.85;
 /// A host that says nothing for so long has fallen silent.
 const SILENT: i64 = 3_600_000 * MILLI;
 /// Programs named in a reason.
@@ -37,15 +39,15 @@ const NAMED: usize = 4;
 
 /// An event that may be the flow's.
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
-    level: Level,
-    confidence: f32,
+pub(super) struct Candidate {
+    pub level: Level,
+    pub confidence: f32,
     /// Corrected time of the event less start of the flow.
-    delta: i64,
-    process: u64,
-    clock: u32,
+    pub delta: i64,
+    pub process: u64,
+    pub clock: u32,
     /// It is of the side that is asked for.
-    wanted: bool,
+    pub wanted: bool,
 }
 
 /// How an event with ports lies to a flow.
@@ -194,7 +196,7 @@ impl Joiner {
     }
 
     /// Who may have the address of the host that is asked for.
-    fn holders(&self, seat: &Seat) -> Vec<Holder> {
+    pub(super) fn holders(&self, seat: &Seat) -> Vec<Holder> {
         let mut all = Vec::new();
         for holder in self.leases.holders(seat.home(), seat.first) {
             for host in self.hosts.same(holder.host) {
@@ -204,52 +206,6 @@ impl Joiner {
             }
         }
         all
-    }
-
-    /// K2: host, destination, time.
-    fn by_destination(&self, seat: &Seat, holders: &[Holder]) -> Vec<Candidate> {
-        if seat.side == Direction::Down {
-            return Vec::new();
-        }
-        let e = &seat.ends;
-        let mut found: Vec<Candidate> = Vec::new();
-        for holder in holders {
-            for clock in self.clocks.of_host(holder.host) {
-                let reading = self.clocks.reading(*clock, seat.first);
-                let centre = seat.first.saturating_add(reading.offset);
-                let within = reading.within + 1_000 * MILLI;
-                let span = (centre.saturating_sub(within + 1_000 * MILLI), centre.saturating_add(within));
-                let near = self.sockets.of_host(holder.host, wide(e.responder), e.responder_port, span);
-                for (_, s) in near {
-                    let own = s.local == 0 || s.local == wide(e.originator);
-                    if s.clock != *clock || !own || (s.proto != 0 && s.proto != seat.proto()) {
-                        continue;
-                    }
-                    let fine = if s.grain_ms < 1_000 { 0.97 } else { 0.95 };
-                    let (level, confidence) =
-                        if holder.is_proven() { (Level::L2, fine) } else { (Level::L2a, 0.85) };
-                    let delta = middle(s) - centre;
-                    let (process, clock) = (s.process, s.clock);
-                    found.push(Candidate { level, confidence, delta, process, clock, wanted: true });
-                }
-            }
-        }
-        self.weigh(&mut found);
-        found
-    }
-
-    /// Several programs in the window: the nearest is likeliest, and how much so the distances tell.
-    fn weigh(&self, found: &mut [Candidate]) {
-        found.sort_by_key(|c| (c.delta.abs(), c.process));
-        let Some(first) = found.first().copied() else { return };
-        let other = found.iter().find(|c| !self.same_program(c.process, first.process));
-        if let Some(other) = other {
-            let (near, far) = (first.delta.abs() as f32, other.delta.abs() as f32);
-            let lead = (far - near) / (far + near + (500 * MILLI) as f32);
-            for c in found.iter_mut() {
-                (c.level, c.confidence) = (Level::L2a, 0.5 + 0.3 * lead.clamp(0.0, 1.0));
-            }
-        }
     }
 
     /// Kp: no event for this flow, but somebody talks to its destination.
@@ -288,19 +244,33 @@ impl Joiner {
         level: Level,
         of: impl Fn(u32) -> &'j [Spoke],
     ) -> Vec<Candidate> {
-        let mut found: Vec<Candidate> = Vec::new();
+        let (mut found, mut timeless): (Vec<Candidate>, Vec<Candidate>) = Default::default();
         for holder in holders {
             for spoke in of(holder.host) {
                 let reading = self.clocks.reading(spoke.clock, seat.first);
                 let delta = spoke.at.saturating_sub(reading.offset).saturating_sub(seat.first);
                 let own_time = seat.first.saturating_add(reading.offset);
                 let alive = self.processes.is_alive(spoke.process, own_time.saturating_sub(SLACK));
+                let (process, clock) = (spoke.process, spoke.clock);
                 if delta < -before || delta > after || !alive {
+                    // A clock that nobody knows may be days off: who talks to this destination at all?
+                    if level == Level::L2d && reading.known == Known::Not {
+                        timeless.push(Candidate {
+                            level,
+                            confidence: TIMELESS,
+                            delta,
+                            process,
+                            clock,
+                            wanted: true,
+                        });
+                    }
                     continue;
                 }
-                let (process, clock) = (spoke.process, spoke.clock);
                 found.push(Candidate { level, confidence: 0.0, delta, process, clock, wanted: true });
             }
+        }
+        if found.is_empty() {
+            found = timeless;
         }
         found.sort_by_key(|c| (c.delta.abs(), c.process));
         let alone =
@@ -324,6 +294,7 @@ impl Joiner {
         for c in &mut found {
             let worth = match (level, alone) {
                 _ if resolver(c) => 0.4,
+                (_, true) if c.confidence > 0.0 => c.confidence,
                 (Level::L2d, true) => 0.85,
                 (Level::L2d, false) => 0.9 / programs as f32,
                 (Level::L2s, true) => 0.8,
@@ -336,7 +307,7 @@ impl Joiner {
         found
     }
 
-    fn same_program(&self, a: u64, b: u64) -> bool {
+    pub(super) fn same_program(&self, a: u64, b: u64) -> bool {
         a == b
             || match (self.processes.find(a), self.processes.find(b)) {
                 (Some(a), Some(b)) => a.same_program(b),
@@ -352,8 +323,10 @@ impl Joiner {
         // The surest first; of equals the nearest; of one program the log that says most of it.
         let rank = |c: &Candidate| {
             let wealth = self.processes.find(c.process).map_or(0, |p| wealth(p));
+            // Of several programs at a destination the flow's partner, which need not be the nearest.
+            let partner = if c.level == Level::L2a { (c.confidence * 1_000.0) as u32 } else { 0 };
             (
-                std::cmp::Reverse(c.level),
+                std::cmp::Reverse((c.level, partner)),
                 c.delta.abs() / TIE,
                 std::cmp::Reverse(wealth),
                 c.delta.abs(),
@@ -521,7 +494,7 @@ fn is_begin(state: ConnectState) -> bool {
 }
 
 /// The middle of the time that a stamp stands for, by its clock.
-fn middle(s: &Socket) -> i64 {
+pub(super) fn middle(s: &Socket) -> i64 {
     s.at.saturating_add(i64::from(s.grain_ms) * MILLI / 2)
 }
 

@@ -8,8 +8,10 @@
 //! serves the events that have none. So nothing rests on a clock that nobody checked, and nothing on an address that a
 //! log only claims.
 
+mod alignment;
 mod attribution;
 mod clocks;
+mod destination;
 mod hosts;
 mod leases;
 mod levels;
@@ -203,7 +205,7 @@ impl Joiner {
         let since = self.now.saturating_sub(self.config.retain.nanos());
         let clocks = &self.clocks;
         // A clock that nobody knows gives no time to go by: its events stay for a day, or until there is no room.
-        self.sockets.expire(self.now.saturating_sub(86_400_000 * MILLI), |s| {
+        self.sockets.expire(self.now.saturating_sub(86_400_000 * MILLI), since, |s| {
             let reading = clocks.reading(s.clock, since);
             let end = s.at.saturating_add(i64::from(s.lasts_ms) * MILLI);
             reading.known > Known::Not && end.saturating_sub(reading.offset) < since
@@ -375,11 +377,19 @@ impl Joiner {
         let own = self.hosts.same(host);
         let holds = holders.iter().any(|h| own.contains(&h.host));
         let taken = holders.iter().any(|h| h.is_proven() && !own.contains(&h.host));
+        if guess.sole {
+            if !taken && !holds {
+                self.proven(guess.ip, host, Proof::Claim, guess.at, None);
+            }
+            return;
+        }
         if taken || (!holds && guess.agree < BLIND_AGREE) {
             return;
         }
         let Some(clock) = self.clocks.clock_mut(guess.clock) else { return };
-        clock.guess(guess.at, guess.offset);
+        if clock.guess(guess.at, guess.offset) {
+            self.lessons += 1;
+        }
         self.proven(guess.ip, host, Proof::Pattern, guess.at, None);
         self.waiting.all_changed();
     }
@@ -436,14 +446,22 @@ impl Joiner {
         Some(Arc::new(said))
     }
 
-    /// An event with the ports of this flow is there, and its clock is not certain yet: what is said of the flow may
-    /// soon be better.
+    /// An event with the ports of this flow, or a log of its host that has none, is there, and its clock is not certain
+    /// yet: what is said of the flow may soon be better.
     pub fn is_in_doubt(&self, flow: FlowId) -> bool {
         self.seats.find(flow).is_some_and(|seat| {
             let clocks = self.clocks_of_ports(seat);
-            !clocks.is_empty()
-                && clocks.iter().all(|c| self.clocks.reading(*c, seat.first).known < Known::Surely)
+            if clocks.is_empty() {
+                return self.awaits_a_clock(seat);
+            }
+            clocks.iter().all(|c| self.clocks.reading(*c, seat.first).known < Known::Surely)
         })
+    }
+
+    /// Until when flows may come that change what is said of this one: its host's log has no ports.
+    pub fn settles_at(&self, flow: FlowId) -> Option<Timestamp> {
+        let seat = self.seats.find(flow).filter(|seat| self.clocks_of_ports(seat).is_empty())?;
+        self.settled_by(seat).map(Timestamp::from_nanos)
     }
 
     /// Changes whenever a clock has been learned.

@@ -4,6 +4,7 @@
 //! belong together. When the same difference comes up for several destinations, and no other as often, then the host is
 //! 10.0.0.5 and its clock two seconds ahead.
 
+use super::alignment::{Alignments, Found};
 use super::clocks::Ballot;
 use super::seats::wide;
 use super::sockets::Socket;
@@ -28,8 +29,10 @@ pub(super) struct Guess {
     pub at: i64,
     /// Event less flow.
     pub offset: i64,
-    /// Destinations that agree.
+    /// Destinations, or events, that agree.
     pub agree: usize,
+    /// Only the address: no other was where the host was.
+    pub sole: bool,
 }
 
 /// Events and flows of a destination.
@@ -50,22 +53,48 @@ pub(super) struct Patterns {
     asked: VecDeque<(u32, IpAddr)>,
     /// There are events without ports at all: else nothing is kept.
     wanted: bool,
+    alignments: Alignments,
+}
+
+/// A destination as one number.
+pub(super) fn place(remote: u128, port: u16) -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::default().hash_one((remote, port))
 }
 
 impl Patterns {
     /// An event without a port. `unsure`: its clock is not known well.
     pub(super) fn event(&mut self, s: &Socket, unsure: bool) -> Vec<Guess> {
         self.wanted = true;
-        if !unsure {
-            return Vec::new();
-        }
         let key = (s.remote, s.remote_port);
+        let at = super::levels::middle(s);
+        self.alignments.event(s.clock, at, place(key.0, key.1), s.local);
         let place = self.destination(key);
         place.busy |= push(&mut place.events, (s.clock, s.at));
-        let flows = if place.busy { Vec::new() } else { place.flows.iter().copied().collect() };
+        let busy = place.busy;
         let own = |ip: IpAddr| s.local == 0 || s.local == wide(ip);
-        let pairs = flows.into_iter().filter(|(ip, _)| own(*ip));
-        pairs.filter_map(|(ip, first)| self.vote(s.clock, ip, first, s.at - first, key)).collect()
+        let flows: Vec<_> = place.flows.iter().filter(|(ip, _)| own(*ip)).copied().collect();
+        let mut found = Vec::new();
+        for (ip, first) in flows {
+            found.extend(self.met(s.clock, ip, first, key));
+            if unsure && !busy {
+                found.extend(self.vote(s.clock, ip, first, s.at - first, key));
+            }
+        }
+        found
+    }
+
+    /// A clock's host and an address have been at the same destination.
+    fn met(&mut self, clock: u32, ip: IpAddr, at: i64, key: (u128, u16)) -> Option<Guess> {
+        match self.alignments.met(clock, ip, place(key.0, key.1))? {
+            Found::Offset(offset, agree) => Some(Guess { clock, ip, at, offset, agree, sole: false }),
+            Found::Sole => Some(Guess { clock, ip, at, offset: 0, agree: 0, sole: true }),
+        }
+    }
+
+    /// The log of this clock has connections without ports.
+    pub(super) fn is_portless(&self, clock: u32) -> bool {
+        self.alignments.has(clock)
     }
 
     /// A new flow.
@@ -74,11 +103,23 @@ impl Patterns {
             return Vec::new();
         }
         let key = (wide(ends.responder), ends.responder_port);
+        let ip = ends.originator;
+        self.alignments.flow(ip, first, place(key.0, key.1));
         let place = self.destination(key);
-        place.busy |= push(&mut place.flows, (ends.originator, first));
-        let events = if place.busy { VecDeque::new() } else { place.events.clone() };
-        let pairs = events.into_iter();
-        pairs.filter_map(|(clock, at)| self.vote(clock, ends.originator, first, at - first, key)).collect()
+        place.busy |= push(&mut place.flows, (ip, first));
+        let (busy, events) = (place.busy, place.events.clone());
+        let mut found = Vec::new();
+        let mut met: Vec<u32> = Vec::new();
+        for (clock, at) in events {
+            if !met.contains(&clock) {
+                met.push(clock);
+                found.extend(self.met(clock, ip, first, key));
+            }
+            if !busy {
+                found.extend(self.vote(clock, ip, first, at - first, key));
+            }
+        }
+        found
     }
 
     fn destination(&mut self, key: (u128, u16)) -> &mut Destination {
@@ -104,7 +145,7 @@ impl Patterns {
             self.asked.push_back(pair);
         }
         let (offset, agree) = self.ballots.entry(pair).or_default().vote(offset, key)?;
-        Some(Guess { clock, ip, at, offset, agree })
+        Some(Guess { clock, ip, at, offset, agree, sole: false })
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Seats {
     by_flow: Map<FlowId, Seat>,
     /// Flows by the port of the originator and the responder.
     by_ports: Map<u64, Vec<FlowId>>,
+    /// Flows by originator and responder, in the order in which they came.
+    by_ends: Map<u64, VecDeque<FlowId>>,
     /// In the order in which they came.
     order: VecDeque<FlowId>,
     hash: foldhash::fast::RandomState,
@@ -68,6 +70,7 @@ impl Seats {
         Self {
             by_flow: Map::default(),
             by_ports: Map::default(),
+            by_ends: Map::default(),
             order: VecDeque::new(),
             hash: foldhash::fast::RandomState::default(),
             room: room.max(16),
@@ -77,6 +80,10 @@ impl Seats {
 
     fn key(&self, port: u16, far: u128, far_port: u16) -> u64 {
         self.hash.hash_one((port, far, far_port))
+    }
+
+    fn ends(&self, e: &Ends) -> u64 {
+        self.hash.hash_one((wide(e.originator), wide(e.responder), e.responder_port))
     }
 
     pub(super) fn find(&self, flow: FlowId) -> Option<&Seat> {
@@ -102,6 +109,8 @@ impl Seats {
             same.remove(0);
         }
         same.push(seat.flow);
+        let ends = self.ends(e);
+        self.by_ends.entry(ends).or_default().push_back(seat.flow);
         self.order.push_back(seat.flow);
         self.by_flow.insert(seat.flow, seat);
     }
@@ -127,6 +136,30 @@ impl Seats {
                 self.by_ports.remove(&key);
             }
         }
+        let key = self.ends(e);
+        if let Some(same) = self.by_ends.get_mut(&key) {
+            // They go in the order in which they came.
+            if same.front() == Some(&flow) {
+                same.pop_front();
+            } else {
+                same.retain(|f| *f != flow);
+            }
+            if same.is_empty() {
+                self.by_ends.remove(&key);
+            }
+        }
+    }
+
+    /// When flows with the ends of this one, but for the port, began within a time, in order; at most so many.
+    pub(super) fn beside(&self, e: &Ends, (from, to): (i64, i64), most: usize) -> Vec<(i64, FlowId)> {
+        let Some(same) = self.by_ends.get(&self.ends(e)) else { return Vec::new() };
+        let first = |flow: &FlowId| self.by_flow.get(flow).map_or(i64::MIN, |s| s.first);
+        // They came nearly in the order of time.
+        let start = same.partition_point(|flow| first(flow) < from);
+        let near = same.range(start..).map(|flow| (first(flow), *flow));
+        let mut all: Vec<_> = near.take_while(|(at, _)| *at <= to).take(most).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Flows that an originator's port and a responder have opened.

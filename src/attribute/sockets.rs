@@ -202,11 +202,12 @@ impl Sockets {
         self.free.push(id);
     }
 
-    /// Forgets what came before `since` and what `is_over` says is over, oldest first, as far as that holds.
-    pub(super) fn expire(&mut self, since: i64, is_over: impl Fn(&Socket) -> bool) {
+    /// Forgets what came before `long`, and of what came before `since` all that `is_over` says is over; oldest first, as
+    /// far as that holds.
+    pub(super) fn expire(&mut self, long: i64, since: i64, is_over: impl Fn(&Socket) -> bool) {
         while let Some((id, came)) = self.order.front() {
-            let over = self.slab.get(*id as usize).is_none_or(&is_over);
-            if *came >= since && !over {
+            let over = *came < since && self.slab.get(*id as usize).is_none_or(&is_over);
+            if *came >= long && !over {
                 return;
             }
             self.drop_oldest();
@@ -283,9 +284,9 @@ mod tests {
         sockets.keep(socket(5, 7, 9), 5);
         assert_eq!(ports(&sockets, 7), [5, 3, 2]);
         assert_eq!(sockets.evicted, 2);
-        sockets.expire(4, |_| false);
+        sockets.expire(4, i64::MIN, |_| false);
         assert_eq!((ports(&sockets, 7), ports(&sockets, 8)), (vec![5], vec![4]));
-        sockets.expire(9, |_| false);
+        sockets.expire(9, i64::MIN, |_| false);
         assert!(sockets.len() == 0 && sockets.heads.iter().all(Map::is_empty));
     }
 

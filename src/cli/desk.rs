@@ -187,7 +187,7 @@ pub fn incidents(flags: &IncidentsFlags) -> Result<Exit, Stop> {
             "{}  {:8} {:>9}  {} -> {}{}{}  {}",
             i.opened,
             i.severity,
-            Bytes(i.up_bytes).to_string(),
+            Bytes(i.so_far.unwrap_or(i.up_bytes)).to_string(),
             report::clean(host),
             report::clean(to),
             if i.open { "" } else { ", over" },
@@ -212,7 +212,7 @@ pub fn incidents(flags: &IncidentsFlags) -> Result<Exit, Stop> {
 fn as_json(i: &Listed) -> Value {
     let mut object = json!({
         "id": i.id, "opened": i.opened, "updated": i.updated, "open": i.open, "severity": i.severity,
-        "lane": i.lane, "up_bytes": i.up_bytes, "text": i.text,
+        "lane": i.lane, "up_bytes": i.so_far.unwrap_or(i.up_bytes), "text": i.text,
     });
     let texts = [
         ("host", &i.host),
@@ -275,11 +275,14 @@ pub fn show(flags: &ShowFlags) -> Result<Exit, Stop> {
     let of_it: Vec<&Kept> = silences.iter().filter(|s| s.incident == incident.id).collect();
     let record: Value = serde_json::from_str(&incident.record).unwrap_or_default();
     let mut text = report::incident(&record, stdout().is_terminal());
+    if let Some(bytes) = incident.so_far {
+        let _ = writeln!(text, "  so far            {} out, not yet in a record", Bytes(bytes));
+    }
     if let Some(verdict) = &incident.verdict {
-        let _ = writeln!(text, "  verdict   {}", report::clean(verdict));
+        let _ = writeln!(text, "  verdict           {}", report::clean(verdict));
     }
     for kept in of_it {
-        let _ = writeln!(text, "  silenced  {}", silence_line(kept));
+        let _ = writeln!(text, "  silenced          {}", silence_line(kept));
     }
     print(&text)?;
     Ok(Exit::Ran)

@@ -39,7 +39,20 @@ pub(super) struct Attributing {
     pub(super) senders: super::sender::Senders,
     /// Records of flows whose event is there and whose clock is not known yet.
     held: VecDeque<(Timestamp, Box<FlowRecord>)>,
+    /// Records of flows whose neighbours in time are still to come.
+    settling: VecDeque<(Timestamp, Box<FlowRecord>)>,
     lessons: u64,
+}
+
+impl Attributing {
+    /// A record that has waited, with what is known of it now.
+    fn let_go(&mut self, mut record: Box<FlowRecord>, now: Timestamp) -> Record {
+        if let Some(said) = self.joiner.attribute(record.summary.flow, now) {
+            let said = better(record.identity.attribution.take(), said);
+            record.identity.attribution = said.process.is_some().then_some(said);
+        }
+        Record::Flow(record)
+    }
 }
 
 impl Detector {
@@ -53,6 +66,7 @@ impl Detector {
             joiner,
             matters: Map::default(),
             held: VecDeque::new(),
+            settling: VecDeque::new(),
             lessons: 0,
             senders,
         }));
@@ -149,9 +163,16 @@ impl Detector {
             let flow = record.summary.flow;
             let ended = record.summary.end.is_some();
             let exact = record.identity.attribution.as_ref().is_some_and(|a| a.level >= Level::L1);
-            if ended && !exact && attributing.held.len() < HELD_MAX && attributing.joiner.is_in_doubt(flow) {
-                attributing.held.push_back((now.plus(HELD_FOR), record));
-                return;
+            let room = attributing.held.len() + attributing.settling.len() < HELD_MAX;
+            if ended && !exact && room {
+                if let Some(until) = attributing.joiner.settles_at(flow) {
+                    attributing.settling.push_back((until, record));
+                    return;
+                }
+                if attributing.joiner.is_in_doubt(flow) {
+                    attributing.held.push_back((now.plus(HELD_FOR), record));
+                    return;
+                }
             }
         }
         self.records.push(Record::Flow(record));
@@ -160,23 +181,29 @@ impl Detector {
     /// Lets go of records whose clock is known by now, or that have waited long enough; `all`: the end of the run.
     pub(super) fn release_records(&mut self, all: bool, now: Timestamp) {
         let Some(attributing) = self.attributing.as_mut() else { return };
+        let over = |until: Timestamp| all || until <= now;
+        while attributing.settling.front().is_some_and(|(until, _)| over(*until))
+            && let Some((_, record)) = attributing.settling.pop_front()
+        {
+            if !all && attributing.joiner.is_in_doubt(record.summary.flow) {
+                attributing.held.push_back((now.plus(HELD_FOR), record));
+            } else {
+                self.records.push(attributing.let_go(record, now));
+            }
+        }
         let lessons = attributing.joiner.lessons();
         let news = std::mem::replace(&mut attributing.lessons, lessons) != lessons;
         let late = attributing.held.front().is_some_and(|h| h.0 <= now);
         if attributing.held.is_empty() || !(all || news || late) {
             return;
         }
-        for (until, mut record) in std::mem::take(&mut attributing.held) {
+        for (until, record) in std::mem::take(&mut attributing.held) {
             let flow = record.summary.flow;
             if !all && until > now && attributing.joiner.is_in_doubt(flow) {
                 attributing.held.push_back((until, record));
                 continue;
             }
-            if let Some(said) = attributing.joiner.attribute(flow, now) {
-                let said = better(record.identity.attribution.take(), said);
-                record.identity.attribution = said.process.is_some().then_some(said);
-            }
-            self.records.push(Record::Flow(record));
+            self.records.push(attributing.let_go(record, now));
         }
     }
 
@@ -288,7 +315,7 @@ fn side_of(sides: Sides) -> Direction {
 /// The surer of two. What was matched once stays when the event that proved it has been forgotten.
 fn better(old: Option<Arc<Attribution>>, new: Arc<Attribution>) -> Arc<Attribution> {
     match old {
-        Some(old) if old.level > new.level && old.process.is_some() => old,
+        Some(old) if old.process.is_some() && old.is_better_than(&new) => old,
         _ => new,
     }
 }

@@ -73,7 +73,9 @@ impl KeptRow for Pair {
     fn shown(&self) -> Vec<Cell> {
         let host = self.flows.first().map_or_else(String::new, |f| f.ends.originator.to_string());
         let (out, into) = (self.window.out() as i64, self.window.inward() as i64);
-        vec![Cell::Text(host), Cell::Int(out), Cell::Int(into)]
+        let mut cells = vec![Cell::Text(host), Cell::Int(out), Cell::Int(into)];
+        cells.extend(incident(self));
+        cells
     }
 }
 
@@ -81,9 +83,17 @@ impl KeptRow for cases::Case {
     const TABLE: &'static Table = &CASE;
 
     fn shown(&self) -> Vec<Cell> {
-        let id = self.pair.incident.as_ref().map_or_else(String::new, |i| i.id.clone());
-        vec![Cell::Int(self.pair.window.out() as i64), Cell::Text(id)]
+        let mut cells = vec![Cell::Int(self.pair.window.out() as i64)];
+        cells.extend(incident(&self.pair));
+        cells
     }
+}
+
+/// The incident that is open, and what has gone out since it began: records tell that at intervals only.
+fn incident(pair: &Pair) -> [Cell; 2] {
+    let open = pair.incident.as_ref();
+    let id = open.map_or_else(String::new, |i| i.id.clone());
+    [Cell::Text(id), Cell::Int(open.map_or(0, |i| i.up_bytes as i64))]
 }
 
 impl Key for PairKey {

@@ -260,6 +260,11 @@ impl Detector {
         self.watch.remarks()
     }
 
+    /// What people should know of the files with other products' alerts.
+    pub fn context_remarks(&self) -> &[String] {
+        self.context.remarks()
+    }
+
     /// Totals for the summary of the run.
     pub fn totals(&self) -> &Totals {
         &self.totals

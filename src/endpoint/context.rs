@@ -72,10 +72,39 @@ enum Name {
 pub struct Context {
     alerts: Vec<ContextAlert>,
     by_host: Map<Name, Vec<u32>>,
-    /// Lines that were none.
-    pub bad: u64,
+    tally: Tally,
+    remarks: Vec<String>,
+}
+
+/// What became of lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Tally {
+    alerts: u64,
+    /// JSON of something else: EVE has flows beside its alerts.
+    others: u64,
+    /// No JSON.
+    bad: u64,
     /// Alerts that found no room.
-    pub refused: u64,
+    refused: u64,
+}
+
+impl Tally {
+    /// What people should know of a file.
+    fn remark(self, path: &Path) -> Option<String> {
+        let Self { alerts, others, bad, refused } = self;
+        let path = path.display();
+        if alerts + refused == 0 {
+            let lines = others + bad;
+            return Some(format!(
+                "{path}: no alert of a known product in {lines} lines; products: docs/feeds.md"
+            ));
+        }
+        if refused > 0 {
+            let kept = MAX_ALERTS;
+            return Some(format!("{path}: {refused} alerts left out, {kept} are kept; give fewer days"));
+        }
+        (bad > 0).then(|| format!("{path}: {bad} lines are no JSON and were left out"))
+    }
 }
 
 /// A product: the key that tells it, and where it keeps what.
@@ -207,10 +236,9 @@ fn short(name: &str) -> String {
 }
 
 /// Reads one alert.
-fn read(line: &str) -> Option<(ContextAlert, Vec<Name>)> {
-    let value: Value = serde_json::from_str(line).ok()?;
+fn read(value: &Value) -> Option<(ContextAlert, Vec<Name>)> {
     // Elastic's answers wrap the document.
-    let value = value.get("_source").unwrap_or(&value);
+    let value = value.get("_source").unwrap_or(value);
     let product = PRODUCTS.iter().find(|p| at(value, p.tells).is_some())?;
     let alert = ContextAlert {
         at: time(at(value, product.time)?)?,
@@ -224,8 +252,21 @@ fn read(line: &str) -> Option<(ContextAlert, Vec<Name>)> {
 }
 
 impl Context {
-    /// Reads a file of alerts, plain or compressed.
-    pub fn read(&mut self, path: &Path) -> io::Result<()> {
+    /// Reads a file of alerts, plain or compressed. What it held, and where it broke off, is among the remarks.
+    pub fn read(&mut self, path: &Path) {
+        self.tally = Tally::default();
+        let broken = self.lines(path).err();
+        self.remarks.extend(broken.map(|error| format!("{}: {error}", path.display())));
+        self.remarks.extend(self.tally.remark(path));
+        self.sort();
+    }
+
+    /// What people should know of the files.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    fn lines(&mut self, path: &Path) -> io::Result<()> {
         let mut lines = BufReader::new(super::file::plain(File::open(path)?)?);
         let mut line = Vec::new();
         loop {
@@ -235,7 +276,6 @@ impl Context {
             }
             self.line(&String::from_utf8_lossy(&line));
         }
-        self.sort();
         Ok(())
     }
 
@@ -245,14 +285,19 @@ impl Context {
         if line.is_empty() || line.starts_with('#') {
             return;
         }
-        let Some((alert, hosts)) = read(line) else {
-            self.bad += 1;
+        let Ok(value) = serde_json::from_str::<Value>(line) else {
+            self.tally.bad += 1;
+            return;
+        };
+        let Some((alert, hosts)) = read(&value) else {
+            self.tally.others += 1;
             return;
         };
         if self.alerts.len() >= MAX_ALERTS {
-            self.refused += 1;
+            self.tally.refused += 1;
             return;
         }
+        self.tally.alerts += 1;
         let number = self.alerts.len() as u32;
         self.alerts.push(alert);
         for host in hosts {
@@ -316,7 +361,7 @@ mod tests {
     #[test]
     fn alerts_of_one_host_by_address_and_by_name() {
         let context = context();
-        assert_eq!((context.alerts.len(), context.bad), (4, 0));
+        assert_eq!(context.tally, Tally { alerts: 4, ..Tally::default() });
         let now = times::any("2026-11-20T10:30:00Z").expect("a time").at;
         let found = context.about([10, 0, 0, 1].into(), Some("pc1"), now);
         let told: Vec<_> = found.iter().map(|a| (a.source, &*a.title)).collect();
@@ -347,12 +392,28 @@ mod tests {
     }
 
     #[test]
+    fn people_are_told_what_a_file_held() {
+        let path = Path::new("a.json");
+        let said = |tally: Tally| tally.remark(path).unwrap_or_default();
+        assert_eq!(said(Tally { alerts: 1, others: 9, ..Tally::default() }), "");
+        assert!(
+            said(Tally { others: 2, bad: 1, ..Tally::default() })
+                .contains("no alert of a known product in 3 lines")
+        );
+        assert!(said(Tally { alerts: 1, bad: 1, ..Tally::default() }).contains("1 lines are no JSON"));
+        assert!(said(Tally { alerts: 1, refused: 7, ..Tally::default() }).contains("7 alerts left out"));
+        let mut context = Context::default();
+        context.read(Path::new("/nowhere/alerts.json"));
+        assert!(context.remarks()[0].starts_with("/nowhere/alerts.json: "), "{:?}", context.remarks());
+    }
+
+    #[test]
     fn what_is_no_alert_is_counted_and_secrets_go() {
         let mut context = Context::default();
         context.line("{}");
         context.line("nonsense");
         context.line(r#"{"timestamp":"x","alert":{"signature":"y"},"src_ip":"10.0.0.1"}"#);
-        assert_eq!((context.alerts.len(), context.bad), (0, 3));
+        assert_eq!(context.tally, Tally { others: 2, bad: 1, ..Tally::default() });
         context.line(&LINES[0].replace("ET MALWARE x", "ran x --password hunter2"));
         assert_eq!(&*context.alerts[0].title, "ran x --password ***");
         crate::parse::hostile::all(LINES[1].as_bytes(), |bytes| {

@@ -113,14 +113,22 @@ impl Checkpoints {
         Self { every, last: Instant::now(), begun: None }
     }
 
-    /// A slice of work; a checkpoint when it is complete.
-    pub(super) fn turn(&mut self, detector: &mut Detector, now: Timestamp, at: Instant) -> Option<Keep> {
+    /// A slice of work; a checkpoint when it is complete. `more` adds what else belongs to its moment.
+    pub(super) fn turn(
+        &mut self,
+        detector: &mut Detector,
+        more: &dyn Fn(&mut Batch),
+        now: Timestamp,
+        at: Instant,
+    ) -> Option<Keep> {
         if self.begun.is_none() {
             if at.duration_since(self.last) < self.every {
                 return None;
             }
             self.last = at;
-            self.begun = Some(detector.freeze(false, now));
+            let mut batch = detector.freeze(false, now);
+            more(&mut batch);
+            self.begun = Some(batch);
         }
         let batch = self.begun.as_mut()?;
         if !detector.hand_over(SLICE, batch) {
@@ -133,6 +141,7 @@ impl Checkpoints {
     pub(super) fn at_once(
         &mut self,
         detector: &mut Detector,
+        more: &dyn Fn(&mut Batch),
         now: Timestamp,
         all: bool,
         records: Vec<Record>,
@@ -143,6 +152,7 @@ impl Checkpoints {
             keeps.push(Keep { batch, records: Vec::new() });
         }
         let mut batch = detector.freeze(all, now);
+        more(&mut batch);
         while !detector.hand_over(usize::MAX, &mut batch) {}
         keeps.push(Keep { batch, records });
         keeps

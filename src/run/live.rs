@@ -146,7 +146,8 @@ pub fn run(mut setup: Setup, live: &Live, notice: &mut dyn FnMut(Notice)) -> Res
     let (givers, takers): (Vec<Sender<Handed>>, Vec<_>) = (0..workers).map(|_| bounded(HANDED)).unzip();
     let taken = AtomicU64::new(0);
     let pending = Pending::new(to_writer, setup.config.output.empty_flow_rate);
-    let feeds = Feeds::start(&setup.config, &live.stop, &show).map_err(Error::Capture)?;
+    let places = setup.outputs.journal().map(|journal| feeds::kept(journal.store())).transpose()?;
+    let feeds = Feeds::start(&setup.config, places, &live.stop, &show).map_err(Error::Capture)?;
     let logs = Logs::start(setup, live, records, keeps, &show);
     // All rings are open before any takes in frames: else the kernel would deal by a number that still grows.
     for tap in &mut taps {

@@ -45,6 +45,8 @@ pub struct Listed {
     pub text: String,
     /// The newest record, as EVE.
     pub record: String,
+    /// Bytes out up to the last checkpoint, where that is more than the newest record says.
+    pub so_far: Option<u64>,
 }
 
 const COLUMNS: &str = "incident.id, opened, updated, open, severity, lane, host, host_name, name, service, up_bytes, \
@@ -66,6 +68,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         verdict: row.get(11)?,
         text: row.get(12)?,
         record: row.get(13)?,
+        so_far: None,
     })
 }
 
@@ -103,7 +106,29 @@ impl Store {
         let read = || -> rusqlite::Result<Vec<Listed>> {
             self.connection.prepare(&sql)?.query_map(params![open, since], listed)?.collect()
         };
-        read().map_err(|error| self.damage(&error))
+        let mut all = read().map_err(|error| self.damage(&error))?;
+        self.bring_up_to_date(&mut all)?;
+        Ok(all)
+    }
+
+    /// Adds what has gone out since the newest record of each: open incidents are written when they have grown a lot.
+    fn bring_up_to_date(&self, incidents: &mut [Listed]) -> Result<(), Damage> {
+        let sql = "SELECT incident, incident_bytes FROM upload WHERE incident != ''
+                   UNION ALL SELECT incident, incident_bytes FROM suspicion WHERE incident != ''";
+        let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.max(0) as u64));
+        let read = || -> rusqlite::Result<Vec<(String, u64)>> {
+            self.connection.prepare(sql)?.query_map([], row)?.collect()
+        };
+        let mut most: BTreeMap<String, u64> = BTreeMap::new();
+        for (id, bytes) in read().map_err(|error| self.damage(&error))? {
+            let kept = most.entry(id).or_default();
+            *kept = bytes.max(*kept);
+        }
+        for incident in incidents {
+            let bytes = most.get(&incident.id).copied();
+            incident.so_far = bytes.filter(|bytes| *bytes > incident.up_bytes);
+        }
+        Ok(())
     }
 
     /// The incident with this id, or the only one whose id ends so.
@@ -117,6 +142,7 @@ impl Store {
             self.connection.prepare(&sql)?.query_map([id], listed)?.collect()
         };
         let mut all = read().map_err(|error| self.damage(&error))?;
+        self.bring_up_to_date(&mut all)?;
         Ok(match all.len() {
             0 => Found::None,
             n if n == 1 || all.first().is_some_and(|first| first.id == id) => {

@@ -40,9 +40,10 @@ pub static SERVICE: Table = Table { name: "service", columns: &["kind", "hosts"]
 pub static PAIR: Table =
     Table { name: "pair", columns: &["host", "destination", "first_day", "last_day", "bytes_today"] };
 /// What a host has sent to a service in the trailing window.
-pub static UPLOAD: Table = Table { name: "upload", columns: &["host", "bytes_out", "bytes_in"] };
+pub static UPLOAD: Table =
+    Table { name: "upload", columns: &["host", "bytes_out", "bytes_in", "incident", "incident_bytes"] };
 /// What a host has sent to a destination that lanes or rules looked at.
-pub static CASE: Table = Table { name: "suspicion", columns: &["bytes_out", "incident"] };
+pub static CASE: Table = Table { name: "suspicion", columns: &["bytes_out", "incident", "incident_bytes"] };
 /// A log, and how far it has been read.
 pub static INPUT: Table = Table { name: "input", columns: &["path", "lines", "done"] };
 

@@ -5,4 +5,6 @@ pub(crate) mod build;
 #[allow(dead_code, reason = "each test binary uses its part")]
 pub(crate) mod pipeline;
 #[allow(dead_code, reason = "each test binary uses its part")]
+pub(crate) mod play;
+#[allow(dead_code, reason = "each test binary uses its part")]
 pub(crate) mod traffic;

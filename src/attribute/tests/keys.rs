@@ -61,13 +61,50 @@ fn without_ports_the_host_must_be_proven() {
     let said = net.said(flow, 2.0);
     assert_eq!((said.level, said.reason.as_ref()), (Level::L0, "no endpoint telemetry for this device"));
     net.hear(&log.address(0.0, PC, AddressKind::Bound), 2.0);
+    // By whole seconds another flow, which is still to come, may be nearer to the event.
     let said = net.said(flow, 2.0);
+    assert_eq!((short(&said), said.may_calm()), ((Level::L2a, "curl"), false));
+    let said = net.said(flow, 8.0);
     assert_eq!((short(&said), said.confidence, said.may_calm()), ((Level::L2, "curl"), 0.95, true));
     // A second program: the nearest is likelier, and nothing is calmed by it.
-    net.hear(&log.connect(2.9, "git", ("", 0), WEB), 3.0);
-    let said = net.said(flow, 3.0);
+    net.hear(&log.connect(2.9, "git", ("", 0), WEB), 9.0);
+    let said = net.said(flow, 9.0);
     assert_eq!((short(&said), said.candidates, said.may_calm()), ((Level::L2a, "curl"), 2, false));
     assert!(said.confidence < 0.9 && said.reason.contains("git"), "{said:?}");
+}
+
+#[test]
+fn an_event_belongs_to_one_flow() {
+    let (mut net, log) = (Net::new(), Log::of("pc5"));
+    net.hear(&log.address(0.0, PC, AddressKind::Bound), 0.0);
+    // Two flows and the event of the second: the first one's was never written.
+    let lost = net.flow(10.0, (PC, 50_001), WEB);
+    let other = net.flow(11.0, (PC, 50_002), WEB);
+    net.hear(&log.connect(11.0, "curl", ("", 0), WEB), 11.1);
+    for (flow, least, most) in [(lost, 0.0, 0.7), (other, 0.7, 0.9)] {
+        let said = net.said(flow, 30.0);
+        assert_eq!((said.level, said.may_calm()), (Level::L2a, false));
+        assert!((least..most).contains(&said.confidence), "{said:?}");
+    }
+}
+
+#[test]
+fn a_clock_days_off_and_one_destination_without_ports() {
+    let (mut net, mut log) = (Net::new(), Log::of("pc5"));
+    log.ahead = -483_275.0;
+    // An uneven course, as people and programs have it.
+    let times = [5.0, 6.1, 9.7, 21.3, 22.0, 40.9, 47.2, 61.0];
+    for (n, secs) in times.into_iter().enumerate() {
+        let program = if n % 3 == 0 { "curl" } else { "git" };
+        net.hear(&log.connect(secs, program, (PC, 0), WEB), 0.0);
+    }
+    let flows: Vec<FlowId> =
+        times.iter().enumerate().map(|(n, t)| net.flow(*t, (PC, 50_000 + n as u16), WEB)).collect();
+    for (n, flow) in flows.into_iter().enumerate() {
+        let said = net.said(flow, 70.0);
+        assert_eq!(short(&said).1, if n % 3 == 0 { "curl" } else { "git" }, "{n}: {said:?}");
+        assert!(said.level == Level::L2 || said.confidence < 0.9, "{n}: {said:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Where the reading of files goes on after a restart: a small file beside the logs, written as a whole.
+//! Where the reading of files goes on after a restart: in the state file, with what the detector made of what was read, or
+//! without one in a small file beside the logs, written as a whole.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,9 +30,10 @@ pub struct Place {
 /// Places by path.
 #[derive(Default, Debug)]
 pub struct Places {
+    /// Written here; else whoever keeps them takes what has changed.
     file: Option<PathBuf>,
     known: BTreeMap<String, Place>,
-    changed: bool,
+    changed: BTreeMap<String, Place>,
 }
 
 /// Hash of the beginning of a file; the same in every run.
@@ -48,7 +50,22 @@ impl Places {
     pub fn open(file: &Path) -> Self {
         let read = fs::read(file).ok().filter(|bytes| bytes.len() < 8 << 20);
         let known = read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { file: Some(file.to_owned()), known, changed: false }
+        Self { file: Some(file.to_owned()), known, changed: BTreeMap::new() }
+    }
+
+    /// Places that somebody else keeps, as they were kept last.
+    pub fn kept(known: BTreeMap<String, Place>) -> Self {
+        Self { file: None, known, changed: BTreeMap::new() }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &BTreeMap<String, Place> {
+        &self.known
+    }
+
+    /// What has changed since the last time, where there is no file.
+    pub fn take_changed(&mut self) -> BTreeMap<String, Place> {
+        if self.file.is_some() { BTreeMap::new() } else { std::mem::take(&mut self.changed) }
     }
 
     /// Where a file stands.
@@ -65,17 +82,17 @@ impl Places {
         if self.known.len() >= MAX_PLACES && !self.known.contains_key(&*path) {
             self.known.pop_first();
         }
+        self.changed.insert(path.clone().into_owned(), place);
         self.known.insert(path.into_owned(), place);
-        self.changed = true;
     }
 
     /// Writes what has changed, whole or not at all.
     pub fn save(&mut self) -> io::Result<()> {
-        let Some(file) = self.file.as_ref().filter(|_| self.changed) else { return Ok(()) };
+        let Some(file) = self.file.as_ref().filter(|_| !self.changed.is_empty()) else { return Ok(()) };
         let new = file.with_extension("new");
         fs::write(&new, serde_json::to_vec(&self.known)?)?;
         fs::rename(&new, file)?;
-        self.changed = false;
+        self.changed.clear();
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::counters::{FrontCounters, Stats};
 use crate::detect::Detector;
 use crate::detect::blind::Blind;
 use crate::output::Record;
+use crate::state::Batch;
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
@@ -82,7 +83,8 @@ impl Ear {
         let end = Instant::now();
         self.pass_on(&mut detector, &merge, end);
         if let Some(now) = merge.now().filter(|_| detector.is_kept()) {
-            for keep in self.checkpoints.at_once(&mut detector, now, true, Vec::new()) {
+            let more = |batch: &mut Batch| self.feeds.freeze(batch);
+            for keep in self.checkpoints.at_once(&mut detector, &more, now, true, Vec::new()) {
                 // A writer that takes nothing any more leaves the state as it was.
                 let _ = self.to_state.send_timeout(keep, self.last_lines);
             }
@@ -110,14 +112,15 @@ impl Ear {
 
     /// A slice of a checkpoint; a whole one at once when there are incidents: neither is to be without the other.
     fn keep(&mut self, detector: &mut Detector, incidents: Vec<Record>, now: Timestamp, at: Instant) {
+        let more = |batch: &mut Batch| self.feeds.freeze(batch);
         if incidents.is_empty() {
             if !self.to_state.is_full()
-                && let Some(keep) = self.checkpoints.turn(detector, now, at)
+                && let Some(keep) = self.checkpoints.turn(detector, &more, now, at)
             {
                 let _ = self.to_state.try_send(keep);
             }
         } else if self.to_state.is_empty() {
-            for keep in self.checkpoints.at_once(detector, now, false, incidents) {
+            for keep in self.checkpoints.at_once(detector, &more, now, false, incidents) {
                 let _ = self.to_state.try_send(keep);
             }
         } else {

@@ -9,10 +9,12 @@ mod sockets;
 use crate::capture::live::Notice;
 use crate::config::{Config, EndpointConfig};
 use crate::detect::Detector;
-use crate::endpoint::feed::{FeedCounters, Places, Protocol, Seen};
+use crate::endpoint::feed::{FeedCounters, Place, Places, Protocol, Seen};
 use crate::endpoint::{EndpointEvent, Tally};
+use crate::state::{Batch, Damage, Store};
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,8 +27,18 @@ const WAITING: usize = 256;
 const TURN: usize = 4_096;
 /// How often threads look whether the run is over.
 const BEAT: Duration = Duration::from_millis(200);
-/// The places of files, beside the logs.
+/// The places of files, beside the logs, where there is no state file.
 const PLACES: &str = "feeds.json";
+/// Name of the places in the state file.
+const PART: &str = "feeds";
+
+/// What the detector's thread is handed.
+#[derive(Debug)]
+enum Parcel {
+    Events(Vec<EndpointEvent>),
+    /// All that files had up to these places has been handed over.
+    Reached(BTreeMap<String, Place>),
+}
 
 /// A feed as the detector's thread sees it.
 #[derive(Debug)]
@@ -59,7 +71,7 @@ impl Shared {
 struct Mouth {
     number: usize,
     shared: Arc<Shared>,
-    to: Sender<Vec<EndpointEvent>>,
+    to: Sender<Parcel>,
     /// It waits when the detector is behind.
     waits: bool,
 }
@@ -94,39 +106,47 @@ impl Mouth {
         if fresh == 0 {
             return;
         }
-        let lost = self.send(std::mem::take(events));
-        if lost > 0 {
-            self.count(|c| c.dropped += lost);
+        let sent = send(&self.to, Parcel::Events(std::mem::take(events)), self.waits, &self.shared);
+        if !sent {
+            self.count(|c| c.dropped += fresh);
         }
     }
+}
 
-    fn send(&self, mut events: Vec<EndpointEvent>) -> u64 {
-        loop {
-            let wait = if self.waits { BEAT } else { Duration::ZERO };
-            match self.to.send_timeout(events, wait) {
-                Ok(()) => return 0,
-                Err(SendTimeoutError::Timeout(back)) if self.waits && !self.shared.is_over() => events = back,
-                Err(SendTimeoutError::Timeout(back) | SendTimeoutError::Disconnected(back)) => {
-                    return back.len() as u64;
-                }
-            }
+/// Hands a parcel over; `waits`: however long that takes, unless the run ends. Whether it was taken.
+fn send(to: &Sender<Parcel>, mut parcel: Parcel, waits: bool, shared: &Shared) -> bool {
+    let wait = if waits { BEAT } else { Duration::ZERO };
+    loop {
+        match to.send_timeout(parcel, wait) {
+            Ok(()) => return true,
+            Err(SendTimeoutError::Timeout(back)) if waits && !shared.is_over() => parcel = back,
+            Err(_) => return false,
         }
     }
+}
+
+/// Where an earlier run with this state file had come to in the files it read.
+pub(super) fn kept(store: &Store) -> Result<BTreeMap<String, Place>, Damage> {
+    Ok(store.part(PART)?.unwrap_or_default())
 }
 
 /// All feeds of a run.
 #[derive(Debug)]
 pub(super) struct Feeds {
-    hear: Receiver<Vec<EndpointEvent>>,
+    hear: Receiver<Parcel>,
     shared: Arc<Shared>,
     silent_after: Duration,
     threads: Vec<thread::JoinHandle<()>>,
+    /// Places of files up to which the detector has heard everything; kept with its state.
+    reached: Option<BTreeMap<String, Place>>,
 }
 
 impl Feeds {
-    /// Opens what is to be listened on and starts the threads. The error says what cannot be opened.
+    /// Opens what is to be listened on and starts the threads. `kept`: places of an earlier run, where there is a state
+    /// file. The error says what cannot be opened.
     pub(super) fn start(
         config: &Config,
+        kept: Option<BTreeMap<String, Place>>,
         stop: &Arc<AtomicBool>,
         show: &Sender<Notice>,
     ) -> Result<Self, String> {
@@ -139,14 +159,23 @@ impl Feeds {
             shared,
             silent_after: Duration::from_nanos(endpoint.silent_after.nanos().unsigned_abs()),
             threads: Vec::new(),
+            reached: None,
         };
-        let places = Places::open(&config.output.dir.join(PLACES));
+        let beside = Places::open(&config.output.dir.join(PLACES));
+        let kept_by_state = kept.is_some();
+        let places = match kept {
+            // A site that had no state file until now goes on where it was.
+            Some(kept) if kept.is_empty() => Places::kept(beside.all().clone()),
+            Some(kept) => Places::kept(kept),
+            None => beside,
+        };
+        feeds.reached = kept_by_state.then(|| places.all().clone());
         feeds.files(endpoint, places, &to, show)?;
         feeds.sockets(endpoint, &to, show)?;
         Ok(feeds)
     }
 
-    fn mouth(&self, name: String, to: &Sender<Vec<EndpointEvent>>, waits: bool) -> Mouth {
+    fn mouth(&self, name: String, to: &Sender<Parcel>, waits: bool) -> Mouth {
         let mut heard = self.shared.heard();
         let number = heard.len();
         heard.push(Heard { counters: FeedCounters { name, ..FeedCounters::default() }, last: None });
@@ -157,7 +186,7 @@ impl Feeds {
         &mut self,
         endpoint: &EndpointConfig,
         places: Places,
-        to: &Sender<Vec<EndpointEvent>>,
+        to: &Sender<Parcel>,
         show: &Sender<Notice>,
     ) -> Result<(), String> {
         let mut reader = files::Reader::new(places, show.clone());
@@ -172,7 +201,8 @@ impl Feeds {
         }
         if !reader.is_empty() {
             let shared = Arc::clone(&self.shared);
-            self.threads.push(thread::spawn(move || reader.read(&shared)));
+            let to = to.clone();
+            self.threads.push(thread::spawn(move || reader.read(&shared, &to)));
         }
         Ok(())
     }
@@ -180,7 +210,7 @@ impl Feeds {
     fn sockets(
         &mut self,
         endpoint: &EndpointConfig,
-        to: &Sender<Vec<EndpointEvent>>,
+        to: &Sender<Parcel>,
         show: &Sender<Notice>,
     ) -> Result<(), String> {
         for listen in &endpoint.listen {
@@ -206,14 +236,36 @@ impl Feeds {
     }
 
     /// Hands what has come to the detector, not more than a turn.
-    pub(super) fn pass_on(&self, detector: &mut Detector, now: Option<Timestamp>) {
+    pub(super) fn pass_on(&mut self, detector: &mut Detector, now: Option<Timestamp>) {
         let now = now.unwrap_or_else(wall);
         let mut left = TURN;
         while left > 0
-            && let Ok(events) = self.hear.try_recv()
+            && let Ok(parcel) = self.hear.try_recv()
         {
-            left = left.saturating_sub(events.len());
-            events.iter().for_each(|event| detector.endpoint(event, now));
+            left = left.saturating_sub(self.take(parcel, detector, now).max(1));
+        }
+    }
+
+    /// Takes a parcel; how many events were in it.
+    fn take(&mut self, parcel: Parcel, detector: &mut Detector, now: Timestamp) -> usize {
+        match parcel {
+            Parcel::Events(events) => {
+                events.iter().for_each(|event| detector.endpoint(event, now));
+                events.len()
+            }
+            Parcel::Reached(places) => {
+                if let Some(reached) = &mut self.reached {
+                    reached.extend(places);
+                }
+                0
+            }
+        }
+    }
+
+    /// Adds to a checkpoint how far files have been read: what was read after it is read again with the state before it.
+    pub(super) fn freeze(&self, batch: &mut Batch) {
+        if let Some(reached) = self.reached.as_ref().filter(|r| !r.is_empty()) {
+            batch.part(PART, reached);
         }
     }
 
@@ -246,17 +298,19 @@ impl Feeds {
             // One that waits for standard input ends with the program.
             let began = Instant::now();
             while !thread.is_finished() && began.elapsed() < BEAT * 10 {
-                for events in self.hear.try_iter() {
-                    events.iter().for_each(|event| detector.endpoint(event, now.unwrap_or_else(wall)));
-                }
+                self.drain(detector, now);
                 thread::sleep(BEAT / 20);
             }
             if thread.is_finished() {
                 let _ = thread.join();
             }
         }
-        for events in self.hear.try_iter() {
-            events.iter().for_each(|event| detector.endpoint(event, now.unwrap_or_else(wall)));
+        self.drain(detector, now);
+    }
+
+    fn drain(&mut self, detector: &mut Detector, now: Option<Timestamp>) {
+        while let Ok(parcel) = self.hear.try_recv() {
+            self.take(parcel, detector, now.unwrap_or_else(wall));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The thread that follows files and directories, and the one that reads standard input.
 
-use super::{BEAT, Mouth, Shared};
+use super::{BEAT, Mouth, Parcel, Shared, send};
 use crate::capture::live::Notice;
 use crate::endpoint::feed::{Directory, Piece, Places, Tail};
 use crate::endpoint::{EndpointEvent, Formats, Hint, Stream};
@@ -88,7 +88,7 @@ impl Reader {
     }
 
     /// Reads until the run is over.
-    pub(super) fn read(mut self, shared: &Shared) {
+    pub(super) fn read(mut self, shared: &Shared, to: &Sender<Parcel>) {
         let (mut saved, mut looked) = (Instant::now(), None);
         while !shared.is_over() {
             let look = looked.is_none_or(|at: Instant| at.elapsed() >= LOOK_EVERY);
@@ -96,6 +96,10 @@ impl Reader {
                 looked = Some(Instant::now());
             }
             let more = self.turn(look);
+            let reached = self.places.take_changed();
+            if !reached.is_empty() {
+                send(to, Parcel::Reached(reached), true, shared);
+            }
             if saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
                 self.save();

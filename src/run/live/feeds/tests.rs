@@ -38,7 +38,7 @@ impl Bench {
         config.endpoint.token_file = Some(dir.join("token"));
         set(&mut config.endpoint, &dir);
         let (stop, (show, shown)) = (Arc::new(AtomicBool::new(false)), unbounded());
-        let feeds = Feeds::start(&config, &stop, &show).expect("started");
+        let feeds = Feeds::start(&config, None, &stop, &show).expect("started");
         Self { feeds, dir, shown, show, stop }
     }
 
@@ -47,7 +47,7 @@ impl Bench {
         let mut got = Vec::new();
         let until = Instant::now() + Duration::from_secs(20);
         while got.len() < wanted && Instant::now() < until {
-            if let Ok(events) = self.feeds.hear.recv_timeout(BEAT) {
+            if let Ok(Parcel::Events(events)) = self.feeds.hear.recv_timeout(BEAT) {
                 got.extend(events.iter().map(|e| match e {
                     EndpointEvent::Connect(e) => format!("{} {}", e.proc.name, e.remote),
                     other => format!("{other:?}"),
@@ -195,9 +195,11 @@ fn an_address_that_is_taken_is_an_error() {
     let mut config = Config::default();
     config.endpoint.listen = vec![Listen { protocol: Protocol::Tcp, at }];
     let (show, _shown) = unbounded();
-    let said = Feeds::start(&config, &Arc::default(), &show).expect_err("taken");
+    let said = Feeds::start(&config, None, &Arc::default(), &show).expect_err("taken");
     assert!(said.contains(&at.to_string()), "{said}");
     // HTTP without a token does not start.
     config.endpoint.listen = vec![Listen { protocol: Protocol::Http, at: free() }];
-    assert!(Feeds::start(&config, &Arc::default(), &show).is_err_and(|said| said.contains("token_file")));
+    assert!(
+        Feeds::start(&config, None, &Arc::default(), &show).is_err_and(|said| said.contains("token_file"))
+    );
 }
