@@ -161,10 +161,10 @@ pub(super) fn uploads(bytes: &[u8]) {
             let len = u16::from_le_bytes([low, high]);
             at += 1_000_000 * i64::from(late);
             let record = [23, 3, 3, kind, low];
-            let payload = if ordinal == 0 {
-                hello.as_slice()
-            } else {
-                if kind & 2 == 0 { &record[..usize::from(len).min(5)] } else { &[] }
+            let payload = match kind & 2 {
+                _ if ordinal == 0 => hello.as_slice(),
+                0 => &record[..usize::from(len).min(5)],
+                _ => &[],
             };
             let ack = next[1 - side].wrapping_sub(u32::from(kind & 4 != 0) * u32::from(late));
             let stamp = Timestamp::from_nanos(at);
