@@ -10,6 +10,7 @@ mod attacks;
 mod attribution;
 mod baseline;
 pub mod blind;
+pub mod calibrate;
 mod cases;
 pub mod dns;
 mod groups;

@@ -21,6 +21,8 @@ pub struct Sight<'s> {
     pub part: Part,
     /// Bytes out and in, of the trailing day.
     pub day: (u64, u64),
+    /// Bytes out and in of the connection that gives reason to look.
+    pub connection: (u64, u64),
     /// Bytes of that out on connections that send more than they fetch.
     pub pushed: u64,
     /// Connections of the trailing day.
@@ -53,6 +55,8 @@ pub struct Sight<'s> {
     pub unit: f64,
     /// Bytes out in all, of the trailing day, and the largest day before.
     pub host_total: (u64, u64),
+    /// The host is a guest of a hypervisor.
+    pub guest: bool,
     /// The name that is shown belongs to other addresses, as far as this network and the client's DNS know.
     pub strange_address: bool,
     /// Bytes that the host fetched from hypervisors in the day before.
@@ -109,6 +113,8 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
     rule("risky_first_use", "bulk", None, 15_672_012, "first upload to a high-risk service", risky_first_use),
+    rule("guest_upload", "bulk", Some("AN1515"), 15_672_014, "upload from a virtual machine", guest),
+    rule("connection_volume", "bulk", None, 15_672_015, "large upload over one connection", connection),
     rule("borrowed_name", "bulk", None, 15_672_013, "upload under the name of another", borrowed_name),
     rule("new_habit", "slow", None, 15_672_011, "daily upload to a service new to the host", new_habit),
     rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
@@ -180,6 +186,38 @@ fn hypervisor(s: &Sight<'_>) -> Option<Finding> {
         level,
         format!("a hypervisor sent {} out; the level is {}", Bytes(s.day.0), Bytes(level)),
     )
+}
+
+/// Virtual machines have few destinations; before the host is known only the log hears of it.
+fn guest(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.datastore_transfer_threshold.0;
+    let stores = is_storage(s.kind) || s.kind == Kind::Object;
+    if !s.guest || s.part.hypervisor || !stores || s.days_used > 0 || s.pushed < level || s.day.0 <= s.day.1 {
+        return None;
+    }
+    let (score, severity) = if s.settled { (0.5, Severity::Medium) } else { (-0.5, Severity::Low) };
+    let text = format!(
+        "a virtual machine sent {} to a storage service that it never used; the level is {}",
+        Bytes(s.day.0),
+        Bytes(level)
+    );
+    found(score, severity, level, text)
+}
+
+/// Much over one connection, to where the host never sent: low by design, and for the log by itself.
+fn connection(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.data_volume_threshold.first_seen.0;
+    let new = s.settled && s.days_used == 0;
+    if !is_outside(s.kind)
+        || !new
+        || s.part.gateway
+        || s.connection.0 < level
+        || s.connection.0 <= s.connection.1
+    {
+        return None;
+    }
+    let text = format!("{} out over one connection; the level is {}", Bytes(s.connection.0), Bytes(level));
+    found(-1.5, Severity::Low, level, text)
 }
 
 /// A gibibyte to where anybody may upload is nobody's daily work.

@@ -13,6 +13,8 @@ const MAX: usize = 1 << 18;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct SharedNames {
     names: Map<IpAddr, Shown>,
+    /// Addresses at which several hosts met the same name.
+    shared: Map<Arc<str>, u8>,
     order: VecDeque<IpAddr>,
 }
 
@@ -30,7 +32,11 @@ impl SharedNames {
     pub fn note(&mut self, ip: IpAddr, name: &Arc<str>, host: IpAddr) {
         if let Some(known) = self.names.get_mut(&ip) {
             known.name.take_if(|k| k != name);
-            known.host.take_if(|k| *k != host);
+            let met = known.host.take_if(|k| *k != host).is_some() && known.name.is_some();
+            if met && (self.shared.len() < MAX || self.shared.contains_key(name)) {
+                let places = self.shared.entry(Arc::clone(name)).or_default();
+                *places = places.saturating_add(1);
+            }
             return;
         }
         if self.names.len() >= MAX
@@ -45,6 +51,11 @@ impl SharedNames {
     /// The only name that the address has ever shown.
     pub fn only(&self, ip: IpAddr) -> Option<Arc<str>> {
         self.names.get(&ip)?.name.clone()
+    }
+
+    /// Addresses of this name at which several hosts have been.
+    pub fn places(&self, name: &str) -> u32 {
+        self.shared.get(name).copied().map_or(0, u32::from)
     }
 
     /// Nobody else has been there, as far as is remembered.
@@ -66,6 +77,8 @@ mod tests {
         names.note(ip, &"a.example".into(), one);
         assert!(names.is_alone(ip, one) && !names.is_alone(ip, two));
         assert_eq!(names.only(ip).as_deref(), Some("a.example"));
+        names.note(ip, &"a.example".into(), two);
+        assert_eq!((names.places("a.example"), names.places("b.example")), (1, 0));
         names.note(ip, &"b.example".into(), two);
         names.note(ip, &"a.example".into(), one);
         assert!(!names.is_alone(ip, one) && !names.is_alone(ip, two));
