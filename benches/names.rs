@@ -2,7 +2,8 @@
 //! which are only counted.
 //!
 //! `cargo bench --bench names`. Each pair is measured in turns within one run; the last lines say the difference per
-//! flow or packet and the ratio.
+//! flow or packet and the ratio. `valgrind --tool=callgrind` over `--count` gives instructions, which are the same on a
+//! busy machine.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use egret::decode::{Packet, Pair, Path, Tcp, Transport};
@@ -108,6 +109,20 @@ fn packet(i: usize, f: &Frame, transport: Transport) -> Packet<'static> {
 
 fn packets(frames: &[Frame], transport: Transport) -> Vec<Packet<'static>> {
     frames.iter().enumerate().map(|(i, f)| packet(i, f, transport)).collect()
+}
+
+/// A server's answer of TLS 1.2 whose leaf has `len` bytes and a second certificate behind it.
+fn with_leaf(down: &[u8], len: u16) -> &'static [u8] {
+    let hello = 5 + usize::from(u16::from_be_bytes([down[3], down[4]]));
+    let record = hello + 5 + usize::from(u16::from_be_bytes([down[hello + 3], down[hello + 4]]));
+    let mut leaf = down[hello + 15..record].to_vec();
+    leaf.resize(usize::from(len), 0);
+    leaf[2..4].copy_from_slice(&(len - 4).to_be_bytes());
+    let three = |n: u16| [0, (n >> 8) as u8, n as u8];
+    let list = [&three(len)[..], &leaf, &three(len), &leaf].concat();
+    let message = [&[11][..], &three(3 + list.len() as u16), &three(list.len() as u16), &list].concat();
+    let framed = [&down[hello..hello + 3], &(message.len() as u16).to_be_bytes(), &message].concat();
+    keep([&down[..hello], &framed, &down[record..]].concat())
 }
 
 /// Connections of TLS 1.3 or 1.2: hellos, the rest of the handshake, and no more.
@@ -221,6 +236,11 @@ fn cases() -> Vec<Case> {
     vec![
         flows("tls 1.3 flow", Transport::Tcp, handshakes(fixture!("tls13.up"), fixture!("tls13.down"))),
         flows("tls 1.2 flow", Transport::Tcp, handshakes(fixture!("tls12.up"), fixture!("tls12.down"))),
+        flows(
+            "tls 1.2 flow, leaf of 1.8 KB",
+            Transport::Tcp,
+            handshakes(fixture!("tls12.up"), with_leaf(fixture!("tls12.down"), 1_800)),
+        ),
         flows("quic flow", Transport::Udp, quic()),
         long("packet of a named flow, records of 16 KiB", 16_401),
         long("packet of a named flow, records of 1 KiB", 1_024),
@@ -271,9 +291,32 @@ fn compare(case: &Case) -> [Duration; 2] {
     best
 }
 
+/// One case once, for somebody who counts instructions: `names --count counted|named CASE`. What a packet or flow costs
+/// is the difference to `--scene counted|named CASE`, which stops where the measured part begins.
+fn count() -> bool {
+    let arguments: Vec<_> = std::env::args().collect();
+    let is = |w: &&[String]| w[0] == "--count" || w[0] == "--scene";
+    let Some([how, what, name]) = arguments.windows(3).find(is) else { return false };
+    for case in cases().iter().filter(|c| c.name == name) {
+        let frames = if what == "named" { &case.frames } else { &unknown(&case.frames) };
+        let packets = packets(frames, case.transport);
+        let (scene, measured) = packets.split_at(case.scene);
+        let mut worker = worker();
+        run(&mut worker, scene);
+        if how == "--count" {
+            run(&mut worker, measured);
+        }
+        println!("{how} {what} {name}: {} of them", case.count);
+    }
+    true
+}
+
 criterion_group!(benches, bench);
 
 fn main() {
+    if count() {
+        return;
+    }
     benches();
     Criterion::default().configure_from_args().final_summary();
     if std::env::args().any(|a| a == "--test" || a == "--list") {

@@ -15,7 +15,7 @@ macro_rules! fixture {
 
 fn talk<'a>(up: &'a [u8], down: &'a [u8]) -> Talk<'a> {
     let (done, ports) = (Both { up: false, down: false }, Both { up: 40_000, down: 443 });
-    Talk { up, down, done, transport: Transport::Tcp, ports }
+    Talk { up, down, done, transport: Transport::Tcp, ports, told: Both::default() }
 }
 
 fn names(c: &mut Criterion) {

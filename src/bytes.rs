@@ -8,26 +8,31 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the beginning of `bytes`.
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// What has not been read yet.
+    #[inline]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Number of unread bytes.
+    #[inline]
     pub const fn len(&self) -> usize {
         self.rest.len()
     }
 
     /// True when all has been read.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The next `n` bytes.
+    #[inline]
     pub fn take(&mut self, n: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.rest.split_at_checked(n)?;
         self.rest = tail;
@@ -35,6 +40,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Up to `n` bytes: fewer where the data has been cut.
+    #[inline]
     pub fn take_up_to(&mut self, n: usize) -> &'a [u8] {
         let (head, tail) = self.rest.split_at(n.min(self.rest.len()));
         self.rest = tail;
@@ -42,11 +48,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips `n` bytes.
+    #[inline]
     pub fn skip(&mut self, n: usize) -> Option<()> {
         self.take(n).map(|_| ())
     }
 
     /// The next `N` bytes as an array.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, tail) = self.rest.split_first_chunk::<N>()?;
         self.rest = tail;
@@ -54,21 +62,25 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte.
+    #[inline]
     pub fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[b]| b)
     }
 
     /// The next two bytes, big-endian.
+    #[inline]
     pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
     /// The next three bytes, big-endian.
+    #[inline]
     pub fn u24(&mut self) -> Option<u32> {
         self.array::<3>().map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
     }
 
     /// The next four bytes, big-endian.
+    #[inline]
     pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
@@ -79,6 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A vector preceded by its length in one byte.
+    #[inline]
     pub fn vec8(&mut self) -> Option<&'a [u8]> {
         let mut probe = *self;
         let n = probe.u8()? as usize;
@@ -88,6 +101,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A vector preceded by its length in two bytes.
+    #[inline]
     pub fn vec16(&mut self) -> Option<&'a [u8]> {
         let mut probe = *self;
         let n = probe.u16()? as usize;

@@ -16,6 +16,7 @@ impl Timestamp {
     pub const MAX: Self = Self(i64::MAX);
 
     /// From nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
@@ -26,6 +27,7 @@ impl Timestamp {
     }
 
     /// Nanoseconds since the epoch.
+    #[inline]
     pub const fn nanos(self) -> i64 {
         self.0
     }
@@ -41,6 +43,7 @@ impl Timestamp {
     }
 
     /// Time passed since `earlier`; zero when `earlier` is later.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Span {
         let d = self.0.saturating_sub(earlier.0);
         Span(if d < 0 { 0 } else { d })

@@ -222,6 +222,14 @@ fn what_a_change_brings_and_takes_away() {
         "{told}"
     );
     assert!(folder.said(&["whatif", "a.json"], 2).contains("--with"));
+    // The same of the state that a run over the logs has left.
+    folder.said(&["logs", "--state", "a.db", "-o", "out", "a.json"], 0);
+    let kept = ["whatif", "--state", "a.db", "--change", "detect.exfil_volume_threshold=\"10 MB\""];
+    let said = folder.said(&kept, 0);
+    assert!(said.contains("goes   medium       5.0 MB  10.0.0.2 -> dropbox"), "{said}");
+    assert!(said.contains("2 alerts in 1.0 days (2.00 a day) as it is, 1 (1.00 a day)"), "{said}");
+    let level = ["whatif", "--state", "a.db", "--change", "detect.exfil_volume_threshold=\"1 MB\""];
+    assert!(folder.said(&level, 0).contains("rises  high        40.0 MB  10.0.0.1 -> dropbox"));
 }
 
 #[test]

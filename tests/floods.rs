@@ -9,6 +9,7 @@ use common::traffic::{ACK, Conn, ip_frame, udp};
 use egret::capture::{Batch, Fault, Slot, Source};
 use egret::config::Config;
 use egret::decode::{Packet, Pair, Path, Tcp, Transport};
+use egret::observe::{Telling, Told};
 use egret::parse::GiveUp;
 use egret::units::Timestamp;
 use egret::worker::{Worker, WorkerConfig};
@@ -111,6 +112,41 @@ fn a_flood_of_initials_degrades_to_counting() {
     worker.tick(Timestamp::new(1_700_000_001, 0), 32_002);
     worker.packets(&[packet(32_003, Transport::Udp, whole)]);
     assert_eq!(named(&worker), 1);
+}
+
+/// Who says a little and gets no answer is told of once, at the end: a flood leaves nothing behind in the detector.
+#[test]
+fn a_little_without_an_answer_is_told_at_the_end() {
+    let mut worker = Worker::new(WorkerConfig { flows: 1 << 10, ..WorkerConfig::default() });
+    let (half, unknown) = (half_hello(), [0xee; 1_400]);
+    let mut seconds = 0;
+    let mut wait = |worker: &mut Worker, n: u64| {
+        for _ in 0..n {
+            seconds += 1;
+            worker.tick(Timestamp::new(1_700_000_000 + seconds, 0), 1_000 + seconds as u64);
+        }
+        let sum = |t: Told| match t.what {
+            Telling::Delta(delta) => Some((delta.ends.originator_port, delta.bytes.up)),
+            _ => None,
+        };
+        worker.take_told().into_iter().filter_map(sum).collect::<Vec<_>>()
+    };
+    let of = |flow, number| packet(flow, Transport::Tcp, if number == 0 { &half } else { &unknown });
+    worker.packets(&[of(0, 0), of(1, 1), of(2, 2)]);
+    // Longer than the time between two sweeps.
+    assert_eq!(wait(&mut worker, 40), []);
+    let answer = of(1, 1);
+    let pair = Pair::V4 { src: 0xcb00_7109, dst: 0x0a00_0000 };
+    worker.packets(&[Packet { pair, src_port: 443, dst_port: 10_001, ..answer }]);
+    assert_eq!(wait(&mut worker, 1), [(10_001, 1_400)]);
+    for n in 1..12 {
+        let tcp = Tcp { seq: 1 + n * 1_400, ..of(2, 2).tcp };
+        worker.packets(&[Packet { tcp, ..of(2, 2) }]);
+    }
+    assert_eq!(wait(&mut worker, 1), [(10_002, 12 * 1_400)]);
+    worker.finish(Timestamp::new(1_700_000_100, 0), 2_000);
+    let last = wait(&mut worker, 0);
+    assert!(last.contains(&(10_000, 1_400)), "{last:?}");
 }
 
 /// A capture of one packet for each of many flows, made as it is read.

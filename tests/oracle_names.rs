@@ -86,6 +86,7 @@ impl Flow {
             },
             transport: Transport::Tcp,
             ports: Both { up: self.originator.1, down: self.responder.1 },
+            told: Both::default(),
         };
         match parse::parse(&talk) {
             Outcome::More => assert!(!done, "More after done"),
@@ -467,7 +468,7 @@ fn certificates_and_versions_as_suricata_prints_them() {
     for facts in all_facts("tls/suricata-tls-pre-1970") {
         let tls = facts.tls.unwrap();
         assert_eq!((tls.version, tls.negotiated), (0x0301, true));
-        let certificate = tls.certificate.unwrap();
+        let certificate = tls.certificate().unwrap();
         assert_eq!(&*certificate.subject, "OU=vd, CN=fkp.samsungcloudsolution.com");
         assert!(
             certificate
@@ -480,7 +481,7 @@ fn certificates_and_versions_as_suricata_prints_them() {
     }
     for facts in all_facts("tls/suricata-ldap-starttls") {
         let tls = facts.tls.unwrap();
-        let certificate = tls.certificate.unwrap();
+        let certificate = tls.certificate().unwrap();
         assert_eq!(&*certificate.subject, "CN=LDAP SSL test");
         assert_eq!(&*certificate.serial, "00:8A:07:E0:8D:4A:B5:0A:7B");
         assert_eq!(tls.version, 0x0303);

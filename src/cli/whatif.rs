@@ -1,18 +1,21 @@
-//! `egret whatif`: the same logs through two configurations, and which alerts come and go.
+//! `egret whatif`: the same logs, or the incidents of a state file, under two configurations, and which alerts come and
+//! go.
 
 use super::flags::Policy;
 use super::load::{Loaded, load};
 use super::messages::{Exit, Stop, print, warning};
+use super::replay::damaged;
 use crate::output::file::{OutputConfig, Outputs};
 use crate::output::report::clean;
 use crate::output::{IncidentRecord, RunSummary, Severity};
 use crate::run::{self, LogSetup, Setup};
+use crate::state::Store;
 use crate::units::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Flags of `egret whatif`.
@@ -20,14 +23,21 @@ use std::sync::Arc;
 #[command(after_long_help = "\
 Reads logs (those that `egret logs` reads, Egret's own eve.json among them) twice: with the configuration in force, and
 with a changed one. Says which alerts the change would bring and which it would take away, and how many a day there are.
+With --state and no logs, the incidents of a state file are graded anew, those of low severity too: at once, but what no
+incident was made of cannot come.
 
 Examples:
   egret whatif -c egret.toml --change detect.alert_budget=0.5 /opt/zeek/logs/2026-01-*/
-  egret whatif -c egret.toml --with egret.new.toml eve.json")]
+  egret whatif -c egret.toml --with egret.new.toml eve.json
+  egret whatif --state egret.db --change detect.alert_budget=0.5")]
 pub struct WhatifFlags {
     /// Logs, as for `egret logs`
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "state", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+
+    /// Grade the incidents of a state file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    pub state: Option<PathBuf>,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -65,8 +75,13 @@ pub fn whatif(flags: &WhatifFlags) -> Result<Exit, Stop> {
     };
     // Both are read before anything runs: a slip in the second must not cost the run of the first.
     let loaded = [load(&flags.policy, &[], |_| Ok(()))?, load(&changed, &[], |_| Ok(()))?];
-    let [before, after] = loaded.map(|loaded| side(loaded, &flags.files));
-    let (before, after) = (before?, after?);
+    let (before, after) = match &flags.state {
+        Some(state) => graded(loaded, state)?,
+        None => {
+            let [before, after] = loaded.map(|loaded| side(loaded, &flags.files));
+            (before?, after?)
+        }
+    };
     print(&if flags.json { as_json(&before, &after) } else { in_words(&before, &after) })?;
     Ok(if before.faults || after.faults { Exit::Faulty } else { Exit::Ran })
 }
@@ -91,6 +106,34 @@ fn side(loaded: Loaded, files: &[PathBuf]) -> Result<Side, Stop> {
     let summary = run::logs(setup, files, &mut |_, _| {}).map_err(|error| Stop::Error(error.to_string()))?;
     summary.faults.iter().for_each(warning);
     Ok(of(&summary))
+}
+
+/// The incidents of a state file: as they are, and as they would be.
+fn graded([before, after]: [Loaded; 2], state: &Path) -> Result<(Side, Side), Stop> {
+    let store = Store::visit(state).map_err(|d| damaged(&d))?;
+    let incidents = store.incidents(false, None).map_err(|d| damaged(&d))?;
+    let budget = before.config.detect.alert_budget;
+    let asleep = run::asleep(&after.config, Arc::new(after.catalogue), &store);
+    let mut detector = asleep.map_err(|error| Stop::Error(error.to_string()))?;
+    let known = detector.known();
+    let days = f64::from(known.days.max(1));
+    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
+    for incident in incidents {
+        let record: Value = serde_json::from_str(&incident.record).unwrap_or_default();
+        let to =
+            [&incident.service, &incident.name].into_iter().flatten().next().cloned().unwrap_or_default();
+        let about = (incident.host.clone().unwrap_or_default(), to, incident.lane.clone());
+        let put = |side: &mut BTreeMap<About, (Severity, u64)>, severity: Option<Severity>| {
+            if let Some(severity) = severity.filter(|s| *s > Severity::Low) {
+                let slot = side.entry(about.clone()).or_insert((severity, 0));
+                *slot = (slot.0.max(severity), slot.1.max(incident.up_bytes));
+            }
+        };
+        put(&mut old, Severity::of_word(&incident.severity));
+        put(&mut new, detector.regrade(&record, &budget));
+    }
+    let side = |alerts| Side { alerts, days, faults: false };
+    Ok((side(old), side(new)))
 }
 
 fn of(summary: &RunSummary) -> Side {

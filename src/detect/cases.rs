@@ -8,6 +8,7 @@ use super::learn::evidence::Values;
 use super::learn::kind::Kind;
 use super::pair::Pair;
 use super::process::Step;
+use super::regrade::by_score;
 use super::rules::{Analytic, Finding};
 use super::{Detector, OpenFlow};
 use crate::incident::{self, Due, Incident};
@@ -116,14 +117,7 @@ const fn title(lane: Lane) -> &'static str {
 impl Detector {
     /// Severity: medium is what the budget allows, high a tenth of it; a rule has its own as the least.
     fn severity_of(&self, score: f64, found: &Found) -> Option<Severity> {
-        let budget = &self.config.alert_budget;
-        let at = |per_day: f64| -per_day.max(1e-6).log10();
-        let by_score = match score {
-            s if s >= at(budget.alerts) + 1.0 => Some(Severity::High),
-            s if s >= at(budget.alerts) => Some(Severity::Medium),
-            s if s >= at(budget.low.max(budget.alerts)) => Some(Severity::Low),
-            _ => None,
-        };
+        let by_score = by_score(score, &self.config.alert_budget);
         by_score.max(found.findings.iter().map(|f| f.1.severity).max())
     }
 

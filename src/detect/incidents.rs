@@ -155,7 +155,7 @@ impl Detector {
     }
 
     /// `monitored_services` names it, or names nothing at all.
-    fn is_monitored(&self, known: &Known) -> bool {
+    pub(super) fn is_monitored(&self, known: &Known) -> bool {
         let list = &self.config.monitored_services;
         list.is_empty() || list.iter().any(|s| *s == *known.class.service || s == known.class.category)
     }

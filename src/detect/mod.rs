@@ -28,6 +28,7 @@ mod naming;
 pub mod pair;
 mod policy;
 pub mod process;
+mod regrade;
 pub mod resembles;
 pub mod roster;
 pub mod rules;

@@ -3,6 +3,7 @@
 //! Asked only of names that the catalogue does not know. A table of brands with the domains that are really theirs;
 //! the work for one name is bounded by the length of a label times the table.
 
+use super::Map;
 use crate::signatures::Catalogue;
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -171,6 +172,8 @@ static FOLDED: LazyLock<Vec<String>> = LazyLock::new(|| BRANDS.iter().map(|b| fo
 const MIN_SLIP: usize = 7;
 /// Longest label.
 const MAX_LABEL: usize = 63;
+/// Names of which the answer is remembered. Beyond this the memory is emptied: it is a cache.
+const MAX_MET: usize = 1 << 15;
 
 /// Words beside a brand in a label that ask for trust. A brand beside another word may be anybody's project.
 const LURES: &[&str] = &[
@@ -209,19 +212,29 @@ impl Likeness {
 #[derive(Debug, Default)]
 pub struct Imitations {
     own: HashSet<Box<str>>,
+    /// What was found of names met before.
+    met: Map<Box<str>, Option<(&'static str, Likeness)>>,
 }
 
 impl Imitations {
     /// Takes the domains of a catalogue as real.
     pub fn new(catalogue: &Catalogue) -> Self {
         let tails = catalogue.rules().filter_map(|rule| psl::domain_str(rule.pattern.tail()));
-        Self { own: tails.map(Into::into).collect() }
+        Self { own: tails.map(Into::into).collect(), met: Map::default() }
     }
 
     /// The brand that a name in lower case imitates, if it does.
-    pub fn find(&self, name: &str) -> Option<(&'static str, Likeness)> {
+    pub fn find(&mut self, name: &str) -> Option<(&'static str, Likeness)> {
+        if let Some(found) = self.met.get(name) {
+            return *found;
+        }
         let real = psl::domain_str(name).is_some_and(|domain| self.own.contains(domain));
-        if real { None } else { brand(name) }
+        let found = if real { None } else { brand(name) };
+        if self.met.len() >= MAX_MET {
+            self.met.clear();
+        }
+        self.met.insert(name.into(), found);
+        found
     }
 }
 
@@ -273,8 +286,11 @@ fn skeleton(c: char) -> char {
     }
 }
 
-/// Exactly one letter inserted, left out, changed, or two neighbours swapped.
+/// Exactly one letter inserted, left out, changed, or two neighbours swapped. `b` is plain.
 fn is_one_edit(a: &str, b: &str) -> bool {
+    if a.is_ascii() && a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(MAX_LABEL + 1).collect(), b.chars().collect());
     if a.len().abs_diff(b.len()) > 1 {
         return false;
@@ -420,7 +436,7 @@ mod tests {
     #[test]
     fn no_name_of_the_catalogue_nor_beside_it_imitates_another() {
         let catalogue = Catalogue::builtin();
-        let real = Imitations::new(&catalogue);
+        let mut real = Imitations::new(&catalogue);
         let mut wrong = Vec::new();
         for rule in catalogue.rules() {
             let tail = rule.pattern.tail();

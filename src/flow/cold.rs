@@ -385,13 +385,23 @@ impl Cold {
     /// Books what a segment or datagram on the short way showed of TLS records, whose lengths are with what the cipher
     /// adds, and of uploads.
     pub fn booked(&mut self, hot: &Hot, side: Side, done: Followed, ack: Option<u32>) {
+        self.add_records(side, done.app, done.records);
         let overhead = self.has_more().map_or(0, |more| u32::from(more.tls_overhead));
-        self.add_app(side, done.app.saturating_sub(done.records * overhead));
         let followed = done.records > 0;
         let largest = if followed { done.largest.saturating_sub(overhead) } else { done.largest };
         match ack {
             Some(_) => uploads::glance(hot, self, Glance { side, largest, followed, ack }),
             None => uploads::silence(self, side),
+        }
+    }
+
+    /// Counts so many TLS records that hold `bytes` together, with what the cipher adds.
+    #[inline]
+    pub fn add_records(&mut self, side: Side, bytes: u32, records: u32) {
+        // Who follows records has a hello, and so the box.
+        if let Some(more) = self.more.as_deref_mut() {
+            let overhead = records * u32::from(more.tls_overhead);
+            more.spill[side.index()].app += u64::from(bytes.saturating_sub(overhead));
         }
     }
 

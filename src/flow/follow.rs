@@ -31,6 +31,10 @@ const SENT: u16 = LOST - 2;
 const FRESH: u16 = u16::MAX;
 /// Unit of what was sent, as a shift.
 const UNIT: u32 = 6;
+/// Bytes of a record header.
+const HEADER: u32 = 5;
+/// Content type of application data.
+const APPLICATION: u8 = 23;
 /// RFC 5246 allows 2^14 + 2048, RFC 8446 2^14 + 256.
 const MAX_RECORD: u16 = 16_384 + 2_048;
 
@@ -75,7 +79,7 @@ impl Follower {
     pub fn walk(&mut self, bytes: &[u8], whole: u32, overhead: u16) -> Followed {
         let mut done = Followed::default();
         if self.is_lost() {
-            if header(bytes).is_none_or(|(kind, _)| kind != 23) {
+            if header(bytes).is_none_or(|(kind, _)| kind != APPLICATION) {
                 done.unknown = whole;
                 done.fresh = self.is_fresh();
                 self.send(whole);
@@ -83,39 +87,39 @@ impl Follower {
             }
             self.0 = 0;
         }
-        let mut left = whole;
-        if u32::from(self.0) >= left && self.0 != 0 {
-            self.0 -= left as u16;
-            return done;
-        }
-        self.records(bytes, &mut left, overhead, &mut done);
+        self.records(bytes, whole, overhead, &mut done);
         done
     }
 
-    fn records(&mut self, bytes: &[u8], left: &mut u32, overhead: u16, done: &mut Followed) {
-        let mut at = 0usize;
-        loop {
-            let step = u32::from(self.0).min(*left);
-            at += step as usize;
-            *left -= step;
-            self.0 -= step as u16;
-            if *left == 0 {
-                return;
-            }
-            let Some((kind, len)) = bytes.get(at..).and_then(header) else {
+    /// Passes bytes that lie wholly inside the current record: nobody has to look at them. False: they do not, or the
+    /// place is lost, and nothing has changed.
+    #[inline]
+    pub fn pass(&mut self, whole: u32) -> bool {
+        let inside = !self.is_lost() && u32::from(self.0) >= whole;
+        if inside {
+            self.0 -= whole as u16;
+        }
+        inside
+    }
+
+    #[inline]
+    fn records(&mut self, bytes: &[u8], whole: u32, overhead: u16, done: &mut Followed) {
+        // Where the next header stands.
+        let mut at = u32::from(self.0);
+        while at < whole {
+            let Some((kind, len)) = bytes.get(at as usize..).and_then(header) else {
                 self.0 = LOST;
-                done.unknown += *left;
+                done.unknown += whole - at;
                 return;
             };
-            if kind == 23 {
+            if kind == APPLICATION {
                 done.app += u32::from(len.saturating_sub(overhead));
                 done.records += 1;
                 done.largest = done.largest.max(u32::from(len));
             }
-            at += 5;
-            *left -= 5;
-            self.0 = len;
+            at += HEADER + u32::from(len);
         }
+        self.0 = (at - whole) as u16;
     }
 }
 
@@ -155,6 +159,19 @@ mod tests {
                 assert_eq!((sum.app, sum.records, sum.unknown), (3000, 2, 0));
             }
         }
+    }
+
+    #[test]
+    fn what_lies_inside_a_record_is_passed() {
+        let mut f = Follower::START;
+        assert!(!f.pass(1) && f.pass(0) && f == Follower::START);
+        f.walk(&record(23, 1000)[..105], 105, 17);
+        let mut walked = f;
+        assert!(!f.pass(901) && f == walked);
+        walked.walk(&[0xaa; 900], 900, 17);
+        assert!(f.pass(900) && f == walked && f == Follower::START);
+        let mut lost = Follower::LOST;
+        assert!(!lost.pass(0) && lost.is_lost());
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub enum Side {
 
 impl Side {
     /// The opposite end.
+    #[inline]
     pub const fn other(self) -> Self {
         match self {
             Self::A => Self::B,
@@ -25,6 +26,7 @@ impl Side {
     }
 
     /// For arrays of two.
+    #[inline]
     pub const fn index(self) -> usize {
         self as usize
     }

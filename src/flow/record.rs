@@ -76,6 +76,7 @@ impl Flag {
     /// Its packets come twice: each has to be looked at.
     pub const DOUBLED: Self = Self(1 << 31);
 
+    #[inline]
     const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -99,16 +100,19 @@ impl Hot {
     }
 
     /// Index of the cold part.
+    #[inline]
     pub const fn cold(&self) -> u32 {
         self.bits & INDEX
     }
 
     /// The flag is set.
+    #[inline]
     pub const fn has(&self, flag: Flag) -> bool {
         self.bits & flag.0 != 0
     }
 
     /// Sets or clears a flag.
+    #[inline]
     pub fn set(&mut self, flag: Flag, on: bool) {
         if on {
             self.bits |= flag.0;

@@ -46,10 +46,12 @@ impl Slab {
         self.chunks.get((number >> SHIFT) as usize)?.get(number as usize % CHUNK)?.as_ref()
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Cold> {
         self.place(number)?.as_mut()
     }
 
+    #[inline]
     fn place(&mut self, number: u32) -> Option<&mut Option<Cold>> {
         self.chunks.get_mut((number >> SHIFT) as usize)?.get_mut(number as usize % CHUNK)
     }

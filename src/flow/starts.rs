@@ -30,6 +30,8 @@ pub struct Start {
 pub struct Starts {
     /// By side.
     pub sides: [Start; 2],
+    /// Bytes of each side when a parser said something of them last.
+    told: [usize; 2],
     /// Bytes of both sides, and sides that had ended, when the parsers were asked last.
     asked: (usize, usize),
     /// Bytes that the parsers have been given so far, over all times that they were asked.
@@ -40,6 +42,16 @@ impl Starts {
     /// Memory held.
     pub fn held(&self) -> usize {
         size_of::<Self>() + self.sides.iter().map(Start::held).sum::<usize>()
+    }
+
+    /// A parser has said something of what is there.
+    pub fn note_told(&mut self) {
+        self.told = [0, 1].map(|i| self.sides[i].bytes.len());
+    }
+
+    /// Bytes of each side when a parser said something of them last.
+    pub fn told(&self) -> [usize; 2] {
+        self.told
     }
 
     /// Whether the parsers should be asked again. While they have read little, always; later only when an eighth has

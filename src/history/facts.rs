@@ -1,6 +1,7 @@
 //! Names that logs tell of connections, as the facts that parsers would have found; one copy per name.
 
 use crate::detect::Map;
+use crate::parse::certificate::Leaf;
 use crate::parse::text::{MAX_NAME, is_name, printable};
 use crate::parse::{AppProto, Certificate, Ech, Facts, HttpFacts, NameSource, TlsFacts};
 use std::sync::Arc;
@@ -132,7 +133,7 @@ pub(super) fn request(request: &Request<'_>) -> Option<Arc<Facts>> {
 pub(super) fn certificate(subject: &str, names: Vec<Box<str>>) -> Option<Arc<Facts>> {
     let certificate = Certificate { subject: subject.into(), names, ..Certificate::default() };
     let name = crate::parse::certificate::host_name(&certificate)?;
-    let tls = TlsFacts { certificate: Some(Box::new(certificate)), ..TlsFacts::default() };
+    let tls = TlsFacts { certificate: Some(Arc::new(Leaf::known(certificate))), ..TlsFacts::default() };
     Some(Arc::new(Facts {
         app: AppProto::Tls,
         name: Some((name, NameSource::Certificate)),

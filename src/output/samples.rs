@@ -5,6 +5,7 @@ use crate::attribute::{Level, ParentProcess, Process, Status};
 use crate::decode::{Path, Transport};
 use crate::endpoint::SourceKind;
 use crate::observe::{Counts, EndReason, FlowState, TcpSeen};
+use crate::parse::certificate::Leaf;
 use crate::parse::fingerprint::{ClientPrint, ServerPrint};
 use crate::parse::{AppProto, Certificate, HttpFacts, TlsFacts};
 
@@ -130,7 +131,7 @@ pub(crate) fn tls_facts() -> Facts {
         server_print: Some(Box::new(ServerPrint::known("907bf3ecef1c987c889946b737b43de8"))),
         ech: Ech::None,
         resumed: true,
-        certificate: Some(Box::new(certificate)),
+        certificate: Some(Arc::new(Leaf::known(certificate))),
         cut: false,
         ..TlsFacts::default()
     };

@@ -1,10 +1,19 @@
 //! The leaf certificate of a handshake in the clear (X.509, RFC 5280), read with a bounded DER walk.
+//!
+//! The packet path looks at its outer form and keeps it as it is ([`Leaf`]). Its texts are made when somebody asks for
+//! them: where the record is written, or where the flow has no better name.
 
 use super::Certificate;
 use super::text::{hex_colons, push_readable};
 use crate::bytes::Reader;
+use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 use std::borrow::Cow;
+use std::sync::OnceLock;
+
+/// Bytes of a certificate that are kept to be read later. Most have one to two thousand; a larger one is read at once,
+/// so that nobody can make a flow large.
+const MAX_KEPT: usize = 4096;
 
 /// Names kept of one certificate.
 const MAX_NAMES: usize = 256;
@@ -36,40 +45,105 @@ const ATTRIBUTES: &[(&[u8], &str)] = &[
 const SEQUENCE: u8 = 0x30;
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
+/// A certificate that is read when somebody asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Leaf {
+    /// As sent; empty where it was too long to keep and has been read.
+    der: Box<[u8]>,
+    #[serde(with = "super::once")]
+    read: OnceLock<Certificate>,
+}
+
+impl Leaf {
+    /// Keeps a DER certificate. `None` where its outer form is wrong.
+    pub fn keep(der: &[u8]) -> Option<Self> {
+        let outline = Outline::of(der)?;
+        if der.len() <= MAX_KEPT {
+            return Some(Self { der: der.into(), read: OnceLock::new() });
+        }
+        Some(Self::known(outline.read(der)))
+    }
+
+    /// One that has been read already.
+    pub fn known(certificate: Certificate) -> Self {
+        Self { der: Box::default(), read: OnceLock::from(certificate) }
+    }
+
+    /// What it says.
+    pub fn read(&self) -> &Certificate {
+        self.read.get_or_init(|| read(&self.der).unwrap_or_default())
+    }
+
+    /// As it was sent, where that was kept.
+    pub fn der(&self) -> Option<&[u8]> {
+        Some(&*self.der).filter(|der| !der.is_empty())
+    }
+}
+
+/// The same certificate, whether or not anybody has read it.
+impl PartialEq for Leaf {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der && (!self.der.is_empty() || self.read == other.read)
+    }
+}
+
+impl Eq for Leaf {}
+
 /// Reads one DER certificate. `None` where its outer form is wrong; fields that are wrong inside stay empty.
 pub fn read(der: &[u8]) -> Option<Certificate> {
-    let mut outer = Reader::new(expect(&mut Reader::new(der), SEQUENCE)?);
-    let mut body = Reader::new(expect(&mut outer, SEQUENCE)?);
-    let mut probe = body;
-    // [0] version, absent in version 1.
-    if element(&mut probe)?.0 == 0xa0 {
-        body = probe;
-    }
-    let serial = expect(&mut body, 0x02)?;
-    expect(&mut body, SEQUENCE)?;
-    let issuer = expect(&mut body, SEQUENCE)?;
-    let validity = expect(&mut body, SEQUENCE)?;
-    let subject = expect(&mut body, SEQUENCE)?;
-    expect(&mut body, SEQUENCE)?;
-    let mut times = Reader::new(validity);
-    let mut serial_text = hex_colons(serial.get(..64).unwrap_or(serial));
-    serial_text.make_ascii_uppercase();
-    let mut certificate = Certificate {
-        subject: distinguished(subject),
-        issuer: distinguished(issuer),
-        serial: serial_text.into(),
-        fingerprint: hex_colons(&Sha1::digest(der)).into(),
-        not_before: element(&mut times).and_then(time).unwrap_or_default(),
-        not_after: element(&mut times).and_then(time).unwrap_or_default(),
-        ..Certificate::default()
-    };
-    // [1] and [2] unique ids may precede [3] extensions.
-    while let Some((tag, content)) = element(&mut body) {
-        if tag == 0xa3 {
-            certificate.names = alternative_names(content);
+    Outline::of(der).map(|outline| outline.read(der))
+}
+
+/// Where the parts of a certificate are.
+struct Outline<'a> {
+    serial: &'a [u8],
+    issuer: &'a [u8],
+    validity: &'a [u8],
+    subject: &'a [u8],
+    /// What follows the key.
+    rest: Reader<'a>,
+}
+
+impl<'a> Outline<'a> {
+    fn of(der: &'a [u8]) -> Option<Self> {
+        let mut outer = Reader::new(expect(&mut Reader::new(der), SEQUENCE)?);
+        let mut body = Reader::new(expect(&mut outer, SEQUENCE)?);
+        let mut probe = body;
+        // [0] version, absent in version 1.
+        if element(&mut probe)?.0 == 0xa0 {
+            body = probe;
         }
+        let serial = expect(&mut body, 0x02)?;
+        expect(&mut body, SEQUENCE)?;
+        let issuer = expect(&mut body, SEQUENCE)?;
+        let validity = expect(&mut body, SEQUENCE)?;
+        let subject = expect(&mut body, SEQUENCE)?;
+        expect(&mut body, SEQUENCE)?;
+        Some(Self { serial, issuer, validity, subject, rest: body })
     }
-    Some(certificate)
+
+    fn read(&self, der: &[u8]) -> Certificate {
+        let mut times = Reader::new(self.validity);
+        let mut serial = hex_colons(self.serial.get(..64).unwrap_or(self.serial));
+        serial.make_ascii_uppercase();
+        let mut certificate = Certificate {
+            subject: distinguished(self.subject),
+            issuer: distinguished(self.issuer),
+            serial: serial.into(),
+            fingerprint: hex_colons(&Sha1::digest(der)).into(),
+            not_before: element(&mut times).and_then(time).unwrap_or_default(),
+            not_after: element(&mut times).and_then(time).unwrap_or_default(),
+            ..Certificate::default()
+        };
+        // [1] and [2] unique ids may precede [3] extensions.
+        let mut body = self.rest;
+        while let Some((tag, content)) = element(&mut body) {
+            if tag == 0xa3 {
+                certificate.names = alternative_names(content);
+            }
+        }
+        certificate
+    }
 }
 
 /// The name by which a certificate may stand for the host: the common name where it looks like one, else the first
@@ -90,6 +164,7 @@ fn is_host(name: &str) -> bool {
 }
 
 /// One tag, length, value. Indefinite and over-long lengths are refused; tags above 30 do not occur here.
+#[inline]
 fn element<'a>(r: &mut Reader<'a>) -> Option<(u8, &'a [u8])> {
     let mut probe = *r;
     let tag = probe.u8().filter(|t| t & 0x1f != 0x1f)?;
@@ -105,6 +180,7 @@ fn element<'a>(r: &mut Reader<'a>) -> Option<(u8, &'a [u8])> {
     Some((tag, content))
 }
 
+#[inline]
 fn expect<'a>(r: &mut Reader<'a>, tag: u8) -> Option<&'a [u8]> {
     element(r).filter(|(t, _)| *t == tag).map(|(_, content)| content)
 }

@@ -27,7 +27,7 @@ pub struct ClientPrint {
     /// Where in `numbers` the ciphers, extensions, groups and point formats end; the signature algorithms follow.
     ends: [u16; 4],
     numbers: Vec<u16>,
-    #[serde(with = "once")]
+    #[serde(with = "super::once")]
     hashes: OnceLock<Hashes>,
 }
 
@@ -159,7 +159,7 @@ impl Eq for ClientPrint {}
 pub struct ServerPrint {
     /// Version field, cipher, extensions.
     numbers: Vec<u16>,
-    #[serde(with = "once")]
+    #[serde(with = "super::once")]
     hash: OnceLock<Box<str>>,
 }
 
@@ -199,25 +199,6 @@ impl PartialEq for ServerPrint {
 }
 
 impl Eq for ServerPrint {}
-
-/// What may have been worked out by now, as an option.
-mod once {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::OnceLock;
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        cell: &OnceLock<T>,
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
-        cell.get().serialize(s)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        d: D,
-    ) -> Result<OnceLock<T>, D::Error> {
-        Option::<T>::deserialize(d).map(|known| known.map_or_else(OnceLock::new, OnceLock::from))
-    }
-}
 
 fn version_digits(version: u16) -> &'static str {
     match version {

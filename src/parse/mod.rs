@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod gquic;
 pub mod hello;
 pub mod http;
+mod once;
 mod pieces;
 pub mod proxy;
 pub mod quic;
@@ -29,8 +30,10 @@ mod tests;
 
 use crate::decode::Transport;
 use crate::units::Both;
+use certificate::Leaf;
 use fingerprint::{ClientPrint, ServerPrint};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The contiguous starts of both directions of a flow as far as they have been seen.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,9 @@ pub struct Talk<'a> {
     pub transport: Transport,
     /// Port of the originator and of the responder.
     pub ports: Both<u16>,
+    /// How much of each direction was there when a parser last said [`Outcome::Partly`]: who has nothing to add before
+    /// all is there may say [`Outcome::More`].
+    pub told: Both<usize>,
 }
 
 /// Where a name came from, in the words of the records.
@@ -148,8 +154,8 @@ pub struct TlsFacts {
     pub ech: Ech,
     /// The server accepted a session that the client wanted to resume.
     pub resumed: bool,
-    /// Leaf certificate, where it is in the clear.
-    pub certificate: Option<Box<Certificate>>,
+    /// Leaf certificate, where it is in the clear. Flows with the same one share it.
+    pub certificate: Option<Arc<Leaf>>,
     /// The ClientHello was cut; what was there has been used.
     pub cut: bool,
     /// The second ClientHello, after the server had asked for another (RFC 8446, 4.1.4): its own record.
@@ -165,6 +171,11 @@ impl TlsFacts {
     /// JA3S of the ServerHello: 32 hex digits.
     pub fn ja3s(&self) -> Option<&str> {
         self.server_print.as_deref().map(ServerPrint::ja3s)
+    }
+
+    /// What the leaf certificate says.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_deref().map(Leaf::read)
     }
 
     /// JA4 of the ClientHello.
@@ -369,7 +380,9 @@ pub fn exercise(bytes: &[u8]) {
     for (up, down) in [(rest, &[][..]), (up, down), (down, up)] {
         for end in [false, true] {
             let (done, ports) = (Both { up: end, down: end }, Both::default());
-            let _ = parse(&Talk { up, down, done, transport: Transport::Tcp, ports });
+            for told in [Both::default(), Both { up: up.len(), down: 0 }] {
+                let _ = parse(&Talk { up, down, done, transport: Transport::Tcp, ports, told });
+            }
         }
     }
     let _ = (
@@ -377,6 +390,7 @@ pub fn exercise(bytes: &[u8]) {
         dhcp::message(rest),
         dns::message(rest),
         certificate::read(rest),
+        Leaf::keep(rest).map(|leaf| leaf.read().not_after),
         gquic::client_hello(rest, 0),
         quic::chosen_id(rest),
     );
@@ -397,6 +411,7 @@ fn slice<'a>(talk: &Talk<'a>, up_from: usize, down_from: usize) -> Talk<'a> {
     Talk {
         up: talk.up.get(up_from..).unwrap_or_default(),
         down: talk.down.get(down_from..).unwrap_or_default(),
+        told: Both::default(),
         ..*talk
     }
 }
@@ -408,6 +423,7 @@ fn swapped<'a>(talk: &Talk<'a>) -> Talk<'a> {
         down: talk.up,
         done: Both { up: talk.done.down, down: talk.done.up },
         ports: Both { up: talk.ports.down, down: talk.ports.up },
+        told: Both { up: talk.told.down, down: talk.told.up },
         transport: talk.transport,
     }
 }

@@ -26,6 +26,7 @@ fn ask(up: &[u8], down: &[u8], done: bool) -> Outcome {
         done: Both { up: done, down: done },
         transport: Transport::Tcp,
         ports: Both { up: 40_000, down: 443 },
+        told: Both::default(),
     })
 }
 
@@ -65,7 +66,7 @@ fn tls_12_shows_its_certificate() {
     assert_eq!((tls.version, tls.negotiated, tls.resumed), (0x0303, true, false));
     assert_eq!(tls.server_alpn.as_deref(), Some("h2"));
     assert_eq!(tls.ja3s(), Some("e195432758194ce2d482396b82e0d48e"));
-    let certificate = tls.certificate.unwrap();
+    let certificate = tls.certificate().unwrap();
     let subject = "C=SE, ST=Uppsala, O=Häger & Söner, AB, OU=Egret tests, CN=files.example.org, \
                    emailAddress=ops@example.org";
     assert_eq!(&*certificate.subject, subject);
@@ -74,7 +75,7 @@ fn tls_12_shows_its_certificate() {
     assert_eq!(certificate.names, ["files.example.org".into(), "*.files.example.org".into()]);
     assert_eq!(certificate.not_after - certificate.not_before, 12_000 * 86_400);
     assert_eq!(certificate.fingerprint.len(), 59);
-    assert_eq!(Some(*certificate), certificate::read(fixture!("leaf.der")));
+    assert_eq!(Some(certificate.clone()), certificate::read(fixture!("leaf.der")));
     let again = done(fixture!("tls12-resumed.up"), fixture!("tls12-resumed.down")).tls.unwrap();
     assert!(again.resumed && again.certificate.is_none());
 }
@@ -522,10 +523,47 @@ fn a_record_may_say_any_version_that_ever_was() {
 }
 
 #[test]
+fn what_has_been_told_is_told_again_when_there_is_more() {
+    let head = &DOWN_12[..400];
+    let talk = |up, down, told: usize, done| {
+        parse(&Talk {
+            up,
+            down,
+            done: Both { up: false, down: done },
+            transport: Transport::Tcp,
+            ports: Both::default(),
+            told: Both { up: told, down: 0 },
+        })
+    };
+    let hello = 5 + usize::from(u16::from_be_bytes([UP_12[3], UP_12[4]]));
+    assert!(matches!(talk(&UP_12[..hello], head, 0, false), Outcome::Partly(_)));
+    assert!(matches!(talk(&UP_12[..hello], head, hello, false), Outcome::More));
+    assert!(matches!(talk(UP_12, head, hello, false), Outcome::Partly(_)));
+    let Outcome::Done(cut) = talk(&UP_12[..hello], head, hello, true) else { panic!() };
+    assert_eq!((cut.tls.as_ref().unwrap().negotiated, cut.tls.unwrap().certificate), (true, None));
+    assert_eq!(talk(UP_12, DOWN_12, UP_12.len(), false), talk(UP_12, DOWN_12, 0, false));
+}
+
+#[test]
+fn a_certificate_too_large_to_keep_is_read_at_once() {
+    let small = Leaf::keep(fixture!("leaf.der")).unwrap();
+    assert!(small.der().is_some());
+    // The outer sequence with something behind the certificate's signature.
+    let mut large = fixture!("leaf.der").to_vec();
+    large.resize(5000, 0);
+    let len = (large.len() - 4) as u16;
+    large[2..4].copy_from_slice(&len.to_be_bytes());
+    let large = Leaf::keep(&large).unwrap();
+    assert_eq!((large.der(), &large.read().subject), (None, &small.read().subject));
+    assert_ne!(large, small);
+    assert_eq!(large, large.clone());
+}
+
+#[test]
 fn a_letter_and_a_space_begin_no_request() {
     let ask = |up: &[u8]| {
-        let talk =
-            Talk { up, down: &[], done: Both::default(), transport: Transport::Tcp, ports: Both::default() };
+        let (done, ports, told) = (Both::default(), Both::default(), Both::default());
+        let talk = Talk { up, down: &[], done, transport: Transport::Tcp, ports, told };
         http::parse(&talk)
     };
     assert_eq!(ask(b"A word and no end of words"), Outcome::Nothing(GiveUp::Unknown));

@@ -5,6 +5,7 @@ use super::hello::{self, Carrier, ClientHello, ServerHello};
 use super::{AppProto, Facts, GiveUp, NameSource, Outcome, Talk, TlsFacts, certificate};
 use crate::bytes::Reader;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Longest ClientHello believed.
 const MAX_HELLO: usize = 64 * 1024;
@@ -34,6 +35,8 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
     let (client, server) = if turned { (down, up) } else { (up, down) };
     let (client_done, server_done) =
         if turned { (talk.done.down, talk.done.up) } else { (talk.done.up, talk.done.down) };
+    // The hello has been told of, and there is no more of it.
+    let told = if turned { talk.told.down == talk.down.len() } else { talk.told.up == talk.up.len() };
     match (&client, &server) {
         // What stands in front of TLS is for other parsers; [`answer`] comes after them.
         (Side::Foreign, _) => Outcome::Nothing(GiveUp::Unknown),
@@ -44,24 +47,24 @@ pub fn parse(talk: &Talk<'_>) -> Outcome {
             }
             // A client that has sent its fill and never got a byte back: the answer is not on this tap.
             let unseen = client_done && matches!(server, Side::Short);
-            let outcome = conclude(Some(&hello), &server, server_done || unseen, turned);
+            let outcome = conclude(Some(&hello), &server, server_done || unseen, turned, told);
             with_second(outcome, flight)
         }
         // Its cipher list is of another form, so the fingerprint is that of empty lists, as in tshark.
         (Side::Old(version), _) => {
             let hello = ClientHello { version: *version, whole: true, ..ClientHello::default() };
-            conclude(Some(&hello), &server, server_done, turned)
+            conclude(Some(&hello), &server, server_done, turned, told)
         }
         (Side::Short, Side::Short) if client_done && server_done => Outcome::Nothing(GiveUp::Unknown),
         (Side::Short, Side::Short) => Outcome::More,
         // The server speaks first, and no TLS: whoever knows that protocol waits for the client.
         (Side::Short, Side::Foreign) => Outcome::Nothing(GiveUp::Unknown),
         // A hello may still come on the silent side, until it closes.
-        (Side::Short, _) => match conclude(None, &server, server_done, turned) {
+        (Side::Short, _) => match conclude(None, &server, server_done, turned, false) {
             Outcome::Done(facts) if !client_done => Outcome::Partly(facts),
             other => other,
         },
-        _ => conclude(None, &server, server_done, turned),
+        _ => conclude(None, &server, server_done, turned, false),
     }
 }
 
@@ -70,7 +73,7 @@ pub fn answer(talk: &Talk<'_>) -> Outcome {
     if !looks_like(talk.up) && !talk.up.is_empty() {
         let down = Side::of(talk.down, talk.done.down);
         if matches!(down, Side::Server(_)) {
-            return conclude(None, &down, talk.done.down, false);
+            return conclude(None, &down, talk.done.down, false, false);
         }
     }
     Outcome::Nothing(GiveUp::Unknown)
@@ -292,13 +295,23 @@ fn leaf(body: &[u8]) -> Option<Certificate<'_>> {
 }
 
 /// Facts of both sides. Certificate and what fingerprints are made of are taken once, when nothing more is waited for.
-fn conclude(client: Option<&ClientHello<'_>>, server: &Side<'_>, server_done: bool, turned: bool) -> Outcome {
+/// `told`: what the client says is known, and only the end of the server's answer adds to it.
+fn conclude(
+    client: Option<&ClientHello<'_>>,
+    server: &Side<'_>,
+    server_done: bool,
+    turned: bool,
+    told: bool,
+) -> Outcome {
     let reply = match server {
         Side::Server(flight) => Reply::read(flight, client),
         Side::Short => Reply::default(),
         _ => Reply { complete: true, ..Reply::default() },
     };
     let last = reply.complete || server_done;
+    if told && !last {
+        return Outcome::More;
+    }
     let mut facts = Facts { app: AppProto::Tls, client_is_responder: turned, ..Facts::default() };
     let mut tls = TlsFacts::default();
     if let Some(hello) = client {
@@ -308,8 +321,11 @@ fn conclude(client: Option<&ClientHello<'_>>, server: &Side<'_>, server_done: bo
     }
     reply.note(&mut tls, last);
     if last {
-        tls.certificate = reply.certificate.and_then(certificate::read).map(Box::new);
-        if let (None, Some(certificate)) = (&facts.name, &tls.certificate) {
+        tls.certificate = reply.certificate.and_then(certificate::Leaf::keep).map(Arc::new);
+        // Only a flow without a better name has its certificate read here.
+        if facts.name.is_none()
+            && let Some(certificate) = tls.certificate()
+        {
             facts.name = certificate::host_name(certificate).map(|n| (n, NameSource::Certificate));
         }
     }

@@ -17,6 +17,7 @@ mod kinds;
 mod load;
 mod matcher;
 mod pattern;
+mod providers;
 mod ranges;
 mod site;
 mod site_load;

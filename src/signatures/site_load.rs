@@ -40,13 +40,14 @@
 use super::kinds::{Category, Degree, Role};
 use super::load::{Layer, addresses, category, good_slug, patterns, schema};
 use super::pattern::Reach;
+use super::providers::{PROVIDERS, Provider};
 use super::site::{Allow, Budget, Globs, Standing};
 use super::tools::known_service;
 use super::{Catalogue, Service, ServiceId};
 use crate::net::{Cidr, Nets};
 use crate::strict::{Findings, Keys, Source, Text, shown};
 use crate::units::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const MAX_ENTRIES: usize = 5_000;
@@ -79,7 +80,7 @@ pub(crate) fn read(catalogue: &mut Catalogue, file: &str, text: &str) -> Finding
         for table in keys.tables(&mut source, "allow", MAX_ENTRIES) {
             allow(catalogue, &mut source, table);
         }
-        whole_categories(catalogue, &mut source);
+        whole_families(catalogue, &mut source);
         keys.finish(&mut source);
     }
     source.findings
@@ -160,6 +161,12 @@ fn one_service(catalogue: &Catalogue, source: &mut Source<'_>, keys: &mut Keys<'
         source.fault(Some(keys.line), what, "name one service = \"…\" in each entry");
     }
     let text = keys.needed(source, "service", "\"dropbox\"")?;
+    if let Some(provider) = Provider::meant(&text.text).filter(|_| catalogue.find(&text.text).is_none()) {
+        let what = format!("{} is about '{}', the whole provider", keys.what(), shown(&text.text));
+        let some: Vec<_> = provider.services(catalogue).take(4).collect();
+        source.fault(Some(text.line), what, format!("name one service in each entry: {} …", some.join(", ")));
+        return None;
+    }
     if text.text.contains('*')
         || Category::from_word(&text.text).is_some_and(|_| catalogue.find(&text.text).is_none())
     {
@@ -289,7 +296,7 @@ fn service(catalogue: &mut Catalogue, source: &mut Source<'_>, mut keys: Keys<'_
     addresses(catalogue, source, &mut keys, id);
     let first = catalogue.rules.len();
     patterns(catalogue, source, &mut keys, id, Layer::Site);
-    noise_over_services(catalogue, source, id, first);
+    calm_over_services(catalogue, source, id, first, own || sanctioned);
     if !keys.has("ranges") && !Role::ALL.iter().any(|role| keys.has(role.as_str())) {
         let what = format!("service {} gets no pattern here", slug.text);
         source.fault(Some(slug.line), what, "add mixed = [\"cloud.example.org\"] or another role");
@@ -316,9 +323,16 @@ fn service(catalogue: &mut Catalogue, source: &mut Source<'_>, mut keys: Keys<'_
     keys.finish(source);
 }
 
-/// Refuses a site's own noise that would take names away from monitored services.
-fn noise_over_services(catalogue: &Catalogue, source: &mut Source<'_>, id: ServiceId, first: usize) {
-    if catalogue.service(id).category != Category::Noise {
+/// Refuses a site's own noise, or a service said to be its own, that would take names away from monitored services.
+fn calm_over_services(
+    catalogue: &Catalogue,
+    source: &mut Source<'_>,
+    id: ServiceId,
+    first: usize,
+    calm: bool,
+) {
+    let noise = catalogue.service(id).category == Category::Noise;
+    if !noise && !calm {
         return;
     }
     for rule in catalogue.rules.iter().skip(first) {
@@ -334,7 +348,8 @@ fn noise_over_services(catalogue: &Catalogue, source: &mut Source<'_>, id: Servi
         });
         if let Some(hidden) = hidden {
             let slug = &catalogue.service(hidden.service).slug;
-            let what = format!("pattern '{}' would call names of {slug} noise", rule.pattern.as_str());
+            let word = if noise { "noise" } else { "the site's own" };
+            let what = format!("pattern '{}' would call names of {slug} {word}", rule.pattern.as_str());
             source.fault(
                 Some(rule.line as usize),
                 what,
@@ -458,28 +473,29 @@ fn end_of(day: jiff::civil::Date) -> Timestamp {
     }
 }
 
-/// Refuses allow entries that one by one are narrow but together give the same hosts every service of a category.
-fn whole_categories(catalogue: &Catalogue, source: &mut Source<'_>) {
-    let mut members: BTreeMap<Category, usize> = BTreeMap::new();
-    for service in catalogue.services() {
-        *members.entry(service.category).or_default() += 1;
-    }
-    let mut allowed: BTreeMap<(Category, String), (Vec<ServiceId>, usize)> = BTreeMap::new();
+/// Refuses allow entries that one by one are narrow but together give the same hosts every service of a category or of
+/// a provider.
+fn whole_families(catalogue: &Catalogue, source: &mut Source<'_>) {
+    let mut scopes: BTreeMap<String, (BTreeSet<&str>, usize)> = BTreeMap::new();
     for allow in &catalogue.site.allow {
         let scope = format!("{:?} {:?} {:?}", allow.nets, allow.hosts, allow.groups);
-        let category = catalogue.service(allow.service).category;
-        let (services, line) = allowed.entry((category, scope)).or_default();
-        if !services.contains(&allow.service) {
-            services.push(allow.service);
-        }
+        let (services, line) = scopes.entry(scope).or_default();
+        services.insert(&catalogue.service(allow.service).slug);
         *line = allow.place.1;
     }
-    for ((category, _), (services, line)) in allowed {
-        if services.len() > 2 && members.get(&category).is_some_and(|all| services.len() >= *all) {
-            let what = format!(
-                "these [[allow]] entries together blind the whole category {category} for their hosts"
-            );
-            source.fault(Some(line), what, "keep the services that are needed");
+    let of_category = |category| {
+        let members = catalogue.services().filter(move |s| s.category == category);
+        members.map(|s| s.slug.as_str()).collect::<BTreeSet<_>>()
+    };
+    let categories = Category::ALL.iter().map(|c| (format!("category {c}"), of_category(*c)));
+    let providers =
+        PROVIDERS.iter().map(|p| (format!("provider {}", p.name), p.services(catalogue).collect()));
+    // Two services of one company for the same hosts are no more than what somebody needs.
+    let families: Vec<_> = categories.chain(providers).filter(|(_, members)| members.len() > 2).collect();
+    for (services, line) in scopes.values() {
+        for (family, _) in families.iter().filter(|(_, members)| members.is_subset(services)) {
+            let what = format!("these [[allow]] entries together blind the whole {family} for their hosts");
+            source.fault(Some(*line), what, "keep the services that are needed");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
 
 mod brief;
+mod certificates;
 mod copies;
 mod direct;
 mod dns;
@@ -19,9 +20,9 @@ pub use direct::Direct;
 
 use crate::counters::WorkerCounters;
 use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
-use crate::flow::follow::Followed;
+use crate::flow::follow::{Followed, Follower};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
-use crate::flow::record::{Flag, Flow, Paths};
+use crate::flow::record::{Flag, Flow, Hot, Paths};
 use crate::flow::table::{Place, Table, Timeouts};
 use crate::flow::uploads;
 use crate::observe::{Lease, Telling, Told, Uploads};
@@ -62,8 +63,8 @@ const TELL_BYTES: u32 = 64 * 1024;
 const TELL_SOON_BYTES: u32 = 1024;
 /// How far ahead of their use cache lines are asked for.
 const AHEAD: usize = 32;
-/// Memory for the starts of all flows that are being named.
-const START_POOL_BYTES: usize = 64 << 20;
+/// Memory for the starts of all flows that are being named: ten thousand hellos at a time.
+const START_POOL_BYTES: usize = 16 << 20;
 /// Places in which the flows that hold starts are counted by client.
 const CROWD: usize = 1 << 12;
 /// Flows of one client that may hold starts at a time: further ones are not named until others have been.
@@ -123,6 +124,7 @@ pub(crate) struct Context {
     crowd: Box<[u16; CROWD]>,
     /// Names of QUIC connections by the ids that their servers chose.
     server_ids: ServerIds,
+    certificates: certificates::Certificates,
     /// Datagrams of hellos since the last tick that led to no name, less twice those that did.
     vain: u32,
     /// Packets of the current chunk that needed the cold half of their flow.
@@ -177,6 +179,7 @@ impl Worker {
                 holders: 0,
                 crowd: Box::new([0; CROWD]),
                 server_ids: ServerIds::default(),
+                certificates: certificates::Certificates::new(config.seed),
                 vain: 0,
                 long_ways: 0,
                 touched: 0,
@@ -496,12 +499,15 @@ fn plain<'b, K: Key>(
     }
     let mut followed = Followed::default();
     if hot.has(Flag::TLS) && packet.payload_len > 0 {
-        if packet.transport == Transport::Udp {
-            followed = datagram(flow, side, packet.payload_len, Span::from_nanos(quiet));
-        } else {
-            match follows(flow, side, payload_bytes(), packet.payload_len) {
-                Some(done) => followed = done,
-                None => return Way::Long,
+        let follower = &mut hot.follow[side.index()];
+        if !follower.pass(packet.payload_len) {
+            if packet.transport == Transport::Udp {
+                followed = datagram(hot, side, packet.payload_len, Span::from_nanos(quiet));
+            } else {
+                match follows(follower, payload_bytes(), packet.payload_len) {
+                    Some(done) => followed = heard(hot, side, done),
+                    None => return Way::Long,
+                }
             }
         }
     }
@@ -520,23 +526,23 @@ fn plain<'b, K: Key>(
 /// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
 /// is found by the payload counter.
 #[inline]
-fn follows<K: Key>(flow: &mut Flow<K>, side: Side, payload: &[u8], payload_len: u32) -> Option<Followed> {
-    let before = flow.hot.follow[side.index()];
+fn follows(kept: &mut Follower, payload: &[u8], payload_len: u32) -> Option<Followed> {
+    let before = *kept;
     let mut follower = before;
     let done = follower.walk(payload, payload_len, 0);
     let found_and_lost = before.is_lost() && done.records > 0;
     if follower.is_lost() != before.is_lost() || found_and_lost {
         return None;
     }
-    flow.hot.follow[side.index()] = follower;
-    Some(heard(flow, side, done))
+    *kept = follower;
+    Some(done)
 }
 
 /// Where no record was followed, a longer segment answers what the other side has sent: worth a look at the cold half
 /// if that was an upload.
-pub(crate) fn heard<K: Key>(flow: &mut Flow<K>, side: Side, mut done: Followed) -> Followed {
+pub(crate) fn heard(hot: &mut Hot, side: Side, mut done: Followed) -> Followed {
     if done.unknown >= uploads::ANSWER_ON_WIRE {
-        let other = &mut flow.hot.follow[side.other().index()];
+        let other = &mut hot.follow[side.other().index()];
         let upload = other.sent().is_none_or(|sent| sent >= Uploads::LEAST);
         other.answered(upload);
         if upload || done.fresh {
@@ -547,10 +553,10 @@ pub(crate) fn heard<K: Key>(flow: &mut Flow<K>, side: Side, mut done: Followed) 
 }
 
 /// Where datagrams are all there is to see, silence ends what a side has sent.
-pub(crate) fn datagram<K: Key>(flow: &mut Flow<K>, side: Side, payload_len: u32, quiet: Span) -> Followed {
+pub(crate) fn datagram(hot: &mut Hot, side: Side, payload_len: u32, quiet: Span) -> Followed {
     let mut done = Followed::default();
     if payload_len >= uploads::DATAGRAM {
-        let own = &mut flow.hot.follow[side.index()];
+        let own = &mut hot.follow[side.index()];
         if quiet >= uploads::SILENCE {
             done.largest = u32::from(own.sent().is_some_and(|sent| sent >= Uploads::LEAST));
             own.answered(false);

@@ -132,6 +132,7 @@ impl Context {
             done: Both { up: last || starts.sides[up].ended(), down: last || starts.sides[down].ended() },
             transport: flow.key.transport(),
             ports: Both { up: ends.originator_port, down: ends.responder_port },
+            told: Both { up: starts.told()[up], down: starts.told()[down] },
         };
         let outcome = parse::parse(&talk);
         self.heard(flow, cold, outcome, now, last, turn);
@@ -150,7 +151,10 @@ impl Context {
         match outcome {
             Outcome::More if last => self.settle_facts(flow, cold, now, turn),
             Outcome::More => {}
-            Outcome::Partly(facts) => self.found(flow, cold, facts, now, last, turn),
+            Outcome::Partly(facts) => {
+                cold.starts_mut().into_iter().for_each(Starts::note_told);
+                self.found(flow, cold, facts, now, last, turn);
+            }
             Outcome::Done(facts) => {
                 let app = facts.app;
                 self.found(flow, cold, facts, now, true, turn);
@@ -177,7 +181,7 @@ impl Context {
         &mut self,
         flow: &mut Flow<K>,
         cold: &mut Cold,
-        facts: Box<Facts>,
+        mut facts: Box<Facts>,
         now: Timestamp,
         complete: bool,
         turn: &mut Turn,
@@ -201,6 +205,7 @@ impl Context {
         if facts.app == AppProto::Quic {
             flow.hot.set(Flag::TLS, true);
         }
+        self.certificates.share(&mut facts);
         let facts = Arc::new(*facts);
         cold.more().facts = Some(Arc::clone(&facts));
         self.name(flow, cold, facts, complete, now, turn);
@@ -283,6 +288,7 @@ fn first_look<K: Key>(
         done: Both::default(),
         transport: flow.key.transport(),
         ports: Both { up: ends.originator_port, down: ends.responder_port },
+        told: Both::default(),
     };
     Some(parse::parse(&talk))
 }

@@ -188,7 +188,7 @@ fn records<K: Key>(
         flow.lose(cold, side, done.unknown);
     }
     flow.hot.follow[i] = follower;
-    let done = heard(flow, side, done);
+    let done = heard(&mut flow.hot, side, done);
     if done.largest > 0 {
         let followed = done.records > 0;
         let cipher = if followed { u32::from(overhead) } else { 0 };

@@ -11,6 +11,9 @@ use crate::observe::{Counts, EndReason, FlowDelta, FlowState, FlowSummary, Place
 use crate::parse::AppProto;
 use crate::units::{Both, Timestamp};
 
+/// A flow in which one side says less than this, to no answer, is told at its end.
+const MUTE_BYTES: u64 = 16 * 1024;
+
 /// Places of the tellings of one flow at one frame or tick.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn(Place);
@@ -89,6 +92,9 @@ impl Context {
         turn: &mut Turn,
         closed: bool,
     ) {
+        if !closed && is_mute(flow, cold) {
+            return;
+        }
         let up = cold.originator;
         let bytes = Both { up: flow.tell(cold, up), down: flow.tell(cold, up.other()) };
         if bytes == Both::default() && !closed {
@@ -178,6 +184,15 @@ fn summary<K: Key>(
         facts: cold.facts().cloned(),
         since,
     }
+}
+
+/// One side has said a little, the other nothing, and no parser knows what: so look scans and floods of hellos. What
+/// moved is told when the flow ends or has more to say; until then nobody needs to remember it but the table.
+fn is_mute<K: Key>(flow: &Flow<K>, cold: &Cold) -> bool {
+    let sides = [Side::A, Side::B];
+    let [a, b] = sides.map(|side| flow.payload(cold, side) + flow.gap(cold, side));
+    let told = sides.iter().any(|side| cold.payload_told(*side) > 0);
+    !told && a.min(b) == 0 && a.max(b) < MUTE_BYTES && cold.facts().is_none()
 }
 
 /// Call after [`Flow::fold`].

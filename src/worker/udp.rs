@@ -124,7 +124,7 @@ impl Context {
 /// A datagram of QUIC: its length is all there is to see of uploads.
 fn burst<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: &Packet<'_>, before: Timestamp) {
     let quiet = packet.at.since(before);
-    if datagram(flow, side, packet.payload_len, quiet).largest > 0 {
+    if datagram(&mut flow.hot, side, packet.payload_len, quiet).largest > 0 {
         uploads::silence(cold, side);
     }
 }

@@ -82,12 +82,15 @@ impl Beginners {
 
     /// Other hosts that began in the last two days, and how many would be expected from the ten days before.
     pub fn recent(&self, secs: i64, host: u32, known_days: f64) -> (f64, f64) {
-        let age = |s: &&(i64, u32)| secs - s.0;
-        let others = self.0.iter().filter(|s| s.1 != host);
-        let recent = others.clone().filter(|s| age(s) < 2 * 86_400).count();
-        let before = others.filter(|s| (2 * 86_400..12 * 86_400).contains(&age(s))).count();
+        let (mut recent, mut before) = (0u32, 0u32);
+        // One loop without branches: this is asked for every judgement, of a thousand hosts.
+        for (began, other) in &self.0 {
+            let (age, other) = (secs - began, *other != host);
+            recent += u32::from(other && age < 2 * 86_400);
+            before += u32::from(other && (2 * 86_400..12 * 86_400).contains(&age));
+        }
         let span = (known_days - 2.0).clamp(1.0, 10.0);
-        (recent as f64, before as f64 * 2.0 / span)
+        (f64::from(recent), f64::from(before) * 2.0 / span)
     }
 }
 

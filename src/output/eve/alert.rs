@@ -184,6 +184,12 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+
+    /// The severity that a word of the records is for.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::Low, Self::Medium, Self::High, Self::Critical];
+        all.into_iter().find(|severity| severity.as_str() == word)
+    }
 }
 
 impl IncidentRecord {

@@ -52,7 +52,7 @@ pub(super) fn fill(j: &mut Json<'_>, record: &FactsRecord, config: &OutputConfig
 }
 
 fn tls(j: &mut Json<'_>, t: &TlsFacts) {
-    if let Some(cert) = &t.certificate {
+    if let Some(cert) = t.certificate() {
         j.str("subject", &cert.subject);
         j.str("issuerdn", &cert.issuer);
         j.strs("subjectaltname", &cert.names);
@@ -63,7 +63,7 @@ fn tls(j: &mut Json<'_>, t: &TlsFacts) {
     // Until the server has answered Suricata has no version either.
     let version = if t.negotiated { t.version } else { 0 };
     j.plain("version", |out| words::tls_version(version, words::Tool::Suricata, out));
-    if let Some(cert) = &t.certificate {
+    if let Some(cert) = t.certificate() {
         j.date("notbefore", cert.not_before);
         j.date("notafter", cert.not_after);
     }

@@ -139,6 +139,8 @@ fn what_would_blind_is_refused_with_a_cure() {
     refused(&instead("hosts", "hosts = [\"10.0.0.0/33\"]"), 10, "no network");
     refused(&instead("service", "service = \"*\""), 10, "more than one service");
     refused(&instead("service", "service = \"cloud_storage\""), 10, "more than one service");
+    refused(&instead("service", "service = \"aws\""), 10, "the whole provider; name one service");
+    refused("[[sanction]]\nservice = \"Microsoft\"\ntenants = [\"contoso\"]\n", 3, "the whole provider");
     refused(&instead("service", "service = \"gogle_drive\""), 10, "did you mean google_drive?");
     refused(&format!("{ALLOW}category = \"cloud_storage\"\n"), 2, "a whole category");
     refused(&instead("budget", "budget = \"20 GB\""), 10, "20 GB/24h");
@@ -172,6 +174,8 @@ fn what_would_blind_is_refused_with_a_cure() {
     for name in ["content.dropboxapi.com", ".dropboxapi.com", "*.mega.co.nz"] {
         let noise = format!("[[service]]\nid = \"x\"\ncategory = \"noise\"\nupload = [\"{name}\"]\n");
         refused(&noise, 5, "noise; write an [[allow]] entry");
+        let own = noise.replace("noise", "cloud_storage").replace("upload", "own = true\nupload");
+        refused(&own, 6, "the site's own; write an [[allow]] entry");
     }
     refused("[[alow]]\nservice = \"dropbox\"\n", 2, "did you mean allow?");
 }
@@ -183,6 +187,21 @@ fn narrow_entries_that_add_up_to_a_category_are_refused() {
     let all: String = backup.map(|s| ALLOW.replace("google_drive", &s.slug)).collect();
     let (_, faults, _) = with(&all);
     assert!(faults.len() == 1 && faults[0].contains("whole category cloud_backup"), "{faults:?}");
+}
+
+#[test]
+fn narrow_entries_that_add_up_to_a_provider_are_refused() {
+    let builtin = shared().clone();
+    let amazon =
+        builtin.services().filter(|s| ["aws_", "amazon_drive"].iter().any(|p| s.slug.starts_with(p)));
+    let mut all: Vec<_> = amazon.map(|s| ALLOW.replace("google_drive", &s.slug)).collect();
+    let (_, faults, _) = with(&all.concat());
+    assert!(faults.len() == 1 && faults[0].contains("whole provider Amazon"), "{faults:?}");
+    all.pop();
+    accepted(&all.concat());
+    let elsewhere = ALLOW.replace("google_drive", "aws_lambda_url").replace("studio", "other");
+    all.retain(|entry| !entry.contains("aws_lambda_url"));
+    accepted(&[all.concat(), elsewhere].concat());
 }
 
 #[test]

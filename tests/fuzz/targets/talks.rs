@@ -37,6 +37,7 @@ pub(super) fn parsers(bytes: &[u8]) {
         done,
         transport: Transport::Tcp,
         ports: Both { up: 50_000, down: if flags & 4 == 0 { 443 } else { 53 } },
+        told: Both { up: if flags & 8 == 0 { 0 } else { at }, down: 0 },
     };
     let done = Both { up: flags & 1 != 0, down: flags & 2 != 0 };
     // As it grows, as the worker asks.
