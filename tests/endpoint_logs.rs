@@ -189,3 +189,37 @@ fn a_name_that_is_none_says_which_there_are() {
     assert_eq!(tally.events, 0);
     assert!(tally.without.contains_key(&Reason::OtherFormat), "{tally:?}");
 }
+
+/// All files below a folder.
+fn below(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() { below(&path, all) } else { all.push(path) }
+    }
+}
+
+#[test]
+fn every_file_of_the_logs_is_read_or_told_why() {
+    let Some(folder) = shared("data/logs") else {
+        eprintln!("skipped: the logs are not on this machine");
+        return;
+    };
+    let mut all = Vec::new();
+    below(&folder, &mut all);
+    all.sort();
+    let mut said = Vec::new();
+    for path in &all {
+        let tally = read(path, None);
+        let reasons: u64 = tally.without.values().sum();
+        // No record is left without a word; those of the audit system are read several together.
+        let together = tally.formats.iter().any(|f| f == "auditd");
+        let told = tally.events > 0 || reasons >= tally.records || together;
+        let first = tally.first_bad.as_ref();
+        let quoted = tally.bad() == 0 || first.is_some_and(|f| !f.reason.told().is_empty() && f.record > 0);
+        if tally.records == 0 || !told || !quoted {
+            said.push(format!("{}: {tally:?}", path.display()));
+        }
+    }
+    assert!(said.is_empty(), "{}", said.join("\n"));
+    assert!(all.len() > 200, "{}", all.len());
+}

@@ -165,10 +165,14 @@ impl<'t> View<'t> {
         }
         let (bytes, text) = (key.as_bytes(), self.text.as_bytes());
         let (mut at, end) = (self.at + 1, self.node()?.end as usize);
+        // Most keys differ in length or in their last letter: those are not compared whole.
+        let last = bytes.last();
         while at < end {
             let node = self.nodes.get(at)?;
-            if (node.key.1 - node.key.0) as usize == bytes.len()
-                && text.get(node.key.0 as usize..node.key.1 as usize) == Some(bytes)
+            let (from, to) = (node.key.0 as usize, node.key.1 as usize);
+            if to - from == bytes.len()
+                && last == to.checked_sub(1).filter(|_| to > from).and_then(|to| text.get(to))
+                && text.get(from..to) == Some(bytes)
             {
                 return Some(View { at, ..self });
             }

@@ -382,17 +382,14 @@ impl Cold {
         self.more.as_ref().map_or(0, |more| more.spill[side.index()].app)
     }
 
-    /// Books what a segment or datagram on the short way showed of TLS records, whose lengths are with what the cipher
+    /// Books what a segment on the short way showed of TLS records, whose lengths are with what the cipher
     /// adds, and of uploads.
-    pub fn booked(&mut self, hot: &Hot, side: Side, done: Followed, ack: Option<u32>) {
+    pub fn booked(&mut self, hot: &Hot, side: Side, done: Followed, ack: u32) {
         self.add_records(side, done.app, done.records);
         let overhead = self.has_more().map_or(0, |more| u32::from(more.tls_overhead));
         let followed = done.records > 0;
         let largest = if followed { done.largest.saturating_sub(overhead) } else { done.largest };
-        match ack {
-            Some(_) => uploads::glance(hot, self, Glance { side, largest, followed, ack }),
-            None => uploads::silence(self, side),
-        }
+        uploads::glance(hot, self, Glance { side, largest, followed, ack: Some(ack) });
     }
 
     /// Counts so many TLS records that hold `bytes` together, with what the cipher adds.

@@ -45,6 +45,7 @@ impl Follower {
     pub const START: Self = Self(0);
 
     /// The place is not known.
+    #[inline]
     pub const fn is_lost(self) -> bool {
         self.0 & LOST != 0
     }

@@ -1,6 +1,7 @@
 //! The long road of a packet: everything that is not simply next in order.
 
-use super::{ACK, AnyKey, Context, FIN, RST, SYN, heard};
+use super::short::heard;
+use super::{ACK, AnyKey, Context, FIN, RST, SYN};
 use crate::decode::{Packet, Transport};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};

@@ -1,6 +1,7 @@
 //! Datagrams: QUIC and DTLS hellos and tunnels by the first few, DNS and DHCP in every one of their flows.
 
-use super::{AnyKey, Context, datagram};
+use super::short::datagram;
+use super::{AnyKey, Context};
 use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, DATAGRAMS_MAX, Flag, Flow, Seen};
@@ -124,7 +125,7 @@ impl Context {
 /// A datagram of QUIC: its length is all there is to see of uploads.
 fn burst<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: &Packet<'_>, before: Timestamp) {
     let quiet = packet.at.since(before);
-    if datagram(&mut flow.hot, side, packet.payload_len, quiet).largest > 0 {
+    if datagram(&mut flow.hot, side, packet.payload_len, quiet) {
         uploads::silence(cold, side);
     }
 }
