@@ -520,14 +520,9 @@ fn plain<'b, K: Key>(
 /// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
 /// is found by the payload counter.
 #[inline]
-fn follows(kept: &mut Follower, payload: &[u8], payload_len: u32) -> Option<Followed> {
-    let before = *kept;
-    let mut follower = before;
-    let done = follower.walk(payload, payload_len, 0);
-    let found_and_lost = before.is_lost() && done.records > 0;
-    if follower.is_lost() != before.is_lost() || found_and_lost {
-        return None;
+fn follows(follower: &mut Follower, payload: &[u8], payload_len: u32) -> Option<Followed> {
+    if follower.is_lost() {
+        return (!Follower::may_begin(payload)).then(Followed::default);
     }
-    *kept = follower;
-    Some(done)
+    follower.walk_on(payload, payload_len)
 }
