@@ -48,9 +48,10 @@ fn log(flows: &[Value], ahead: i64) -> String {
     log
 }
 
-fn run(case: &std::path::Path, log: PathBuf, workers: usize) -> BTreeMap<String, String> {
+fn run(case: &std::path::Path, logs: &[PathBuf], workers: usize) -> BTreeMap<String, String> {
     let mut config = Config { workers, ..Config::default() };
-    config.endpoint.logs = vec![EndpointInput { format: None, path: log }];
+    config.endpoint.logs =
+        logs.iter().map(|path| EndpointInput { format: None, path: path.clone() }).collect();
     let frames = frames(&[case.join("traffic.pcap.gz")]);
     let logs = through(config, "eve", &mut Recut::new(&frames, 257)).logs;
     // What each worker did is of that worker.
@@ -70,8 +71,9 @@ fn programs_on_every_record() {
         for ahead in [0, -25_200, 500_107] {
             let path = dir.join("events.jsonl");
             std::fs::write(&path, log(&flows, ahead)).expect("a log");
-            let one = run(case, path.clone(), 1);
-            assert_eq!(one, run(case, path, 3), "{}: records differ", case.display());
+            let logs = [path];
+            let one = run(case, &logs, 1);
+            assert_eq!(one, run(case, &logs, 3), "{}: records differ", case.display());
             let records = one["eve.json"].lines().map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
             for record in records {
                 let kind = record["event_type"].as_str().unwrap_or_default();
@@ -92,4 +94,37 @@ fn programs_on_every_record() {
     }
     std::fs::remove_dir_all(&dir).expect("removed");
     assert!(alerts > 0, "no case has an alert");
+}
+
+/// A log whose clock is right does not keep another, which is days ahead, from being read.
+#[test]
+fn logs_of_other_clocks_stand_beside_each_other() {
+    let dir = std::env::temp_dir().join(format!("egret-endpoint-two-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let mut several = 0;
+    for case in cases().iter().map(|c| &c.folder).filter(|c| c.join("traffic.pcap.gz").exists()) {
+        let flows = flows(case);
+        let tcp = |f: &Value| f["proto"] == "TCP";
+        let hosts: std::collections::BTreeSet<String> =
+            flows.iter().filter(|f| tcp(f)).filter_map(|f| f["src_ip"].as_str().map(str::to_owned)).collect();
+        if hosts.len() < 2 {
+            continue;
+        }
+        several += 1;
+        let first = hosts.first().expect("a host");
+        let (right, ahead): (Vec<Value>, Vec<Value>) =
+            flows.iter().cloned().partition(|f| f["src_ip"] == first.as_str());
+        let logs = [dir.join("right.jsonl"), dir.join("ahead.jsonl")];
+        std::fs::write(&logs[0], log(&right, 0)).expect("a log");
+        std::fs::write(&logs[1], log(&ahead, 500_107)).expect("a log");
+        let records = run(case, &logs, 1);
+        for record in records["eve.json"].lines().map(|l| serde_json::from_str::<Value>(l).expect("JSON")) {
+            if record["event_type"] == "flow" && tcp(&record) {
+                let said = record["egret"]["process"]["name"].as_str();
+                assert_eq!(said, Some(&*program(&record)), "{}: {record}", case.display());
+            }
+        }
+    }
+    std::fs::remove_dir_all(&dir).expect("removed");
+    assert!(several > 0, "no case has two hosts");
 }

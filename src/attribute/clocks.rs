@@ -271,11 +271,6 @@ impl Clocks {
         self.by_key.get(&key).copied()
     }
 
-    /// Some clock is known for certain.
-    pub(super) fn any_known(&self) -> bool {
-        self.all.iter().any(|c| c.by_votes || c.pairs.len() >= AGREE)
-    }
-
     pub(super) fn clock(&self, id: u32) -> Option<&Clock> {
         self.all.get(id as usize)
     }

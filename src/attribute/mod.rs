@@ -483,11 +483,6 @@ impl Joiner {
         self.waiting.take_changed()
     }
 
-    /// Some clock is known.
-    pub fn knows_a_clock(&self) -> bool {
-        self.clocks.any_known()
-    }
-
     /// How far the clock of an event is ahead, in nanoseconds, where it is known.
     pub fn clock_offset(&self, common: &Common) -> Option<i64> {
         let host = self.hosts.find(&common.host)?;

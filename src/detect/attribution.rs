@@ -102,11 +102,6 @@ impl Detector {
         Some(self.attributing.as_ref()?.joiner.counters())
     }
 
-    /// A clock of some endpoint log is known.
-    pub fn knows_a_clock(&self) -> bool {
-        self.attributing.as_ref().is_some_and(|a| a.joiner.knows_a_clock())
-    }
-
     /// How far the clock of an event is ahead, in nanoseconds, where it is known.
     pub fn clock_offset(&self, common: &Common) -> Option<i64> {
         self.attributing.as_ref()?.joiner.clock_offset(common)

@@ -3,9 +3,9 @@
 //!
 //! How far a log has come is told by its own times, corrected where its clock is known. Of all files the one that is
 //! furthest behind is read next, until all are [`AHEAD`] of the packets. That is enough for logs that were written late,
-//! and little enough for a log of a month. While no clock at all is known the logs may be hours or days off: then as
-//! many as [`BLIND`] events are read further ahead, so that the first connections are found wherever the clock puts
-//! them, and teach it. What is read depends on the packets' time alone, so that every run gives the same.
+//! and little enough for a log of a month. While no clock of a log is known it may be hours or days off: as many as
+//! [`BLIND`] events of all such logs are read further ahead, so that the first connections are found wherever the clock
+//! puts them, and teach it. What is read depends on the packets' time alone, so that every run gives the same.
 
 use crate::capture::{Fault, listing};
 use crate::config::EndpointInput;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Logs are read so far ahead of the packets.
 const AHEAD: Span = Span::from_secs(3_600);
-/// Events read ahead while no clock is known.
+/// Events read ahead of logs of which no clock is known.
 const BLIND: u64 = 200_000;
 /// Times of a file whose median tells how far it has come.
 const TIMES: usize = 33;
@@ -44,6 +44,8 @@ struct Log {
     /// The time up to which it has been handed on; while it is closed, where it begins; the earliest for one that nobody
     /// has looked into.
     reached: i64,
+    /// The clock of some event that it had last is known.
+    knows_a_clock: bool,
     /// Why it could not be opened.
     broken: Option<String>,
     opened: bool,
@@ -94,13 +96,12 @@ impl EndpointLogs {
             self.logs.iter_mut().filter(|log| !log.ended).for_each(|log| log.look(detector));
         }
         loop {
-            let behind = self.logs.iter().enumerate().filter(|(_, log)| !log.ended);
-            let behind = behind.map(|(i, log)| (log.reached, i)).min();
-            let Some((reached, at)) = behind else { return };
+            // One whose clock is not known is read on, wherever it says it is.
+            let seeks = |log: &Log| !log.knows_a_clock && self.blind < BLIND;
+            let wanted = |log: &Log| !log.ended && (log.reached <= horizon || seeks(log));
+            let behind = self.logs.iter().enumerate().filter(|(_, log)| wanted(log));
+            let Some((reached, at)) = behind.map(|(i, log)| (log.reached, i)).min() else { return };
             let blind = reached > horizon;
-            if blind && (detector.knows_a_clock() || self.blind >= BLIND) {
-                return;
-            }
             let open = self.logs.iter().filter(|l| l.read.is_some()).count();
             let Some(log) = self.logs.get_mut(at) else { return };
             let handed = log.hand_on(now, detector);
@@ -147,6 +148,7 @@ impl Log {
             next: VecDeque::new(),
             last: VecDeque::new(),
             reached: i64::MIN,
+            knows_a_clock: false,
             broken: None,
             opened: false,
             ended: false,
@@ -161,6 +163,7 @@ impl Log {
             at.saturating_sub(detector.clock_offset(common).unwrap_or(0))
         };
         let from = if self.last.is_empty() { &self.next } else { &self.last };
+        self.knows_a_clock |= from.iter().any(|e| detector.clock_offset(e.common()).is_some());
         let mut times: Vec<i64> = from.iter().take(TIMES).map(of).collect();
         times.sort_unstable();
         self.reached = times.get(times.len() / 2).copied().unwrap_or(self.reached);
