@@ -57,6 +57,18 @@ impl Clock {
         self.time_jump
     }
 
+    /// Takes in a stamp that lies between now and the next point of the grid, as nearly all do: then it is the time to go
+    /// by, and no tick is due. False: nothing has been done, and it is for [`Clock::advance`].
+    #[inline]
+    pub fn step(&mut self, at: Timestamp) -> bool {
+        let ordinary = at >= self.now && self.next_tick.is_some_and(|next| at.nanos() < next);
+        if ordinary {
+            self.now = at;
+            self.agreed = 0;
+        }
+        ordinary
+    }
+
     /// Takes in the stamp of the next frame and gives the time to go by.
     #[inline]
     pub fn advance(&mut self, at: Timestamp) -> Timestamp {

@@ -2,7 +2,7 @@
 //!
 //! Whoever takes the packets is a [`Sink`]: the one worker that runs inline, or lists for several.
 
-use crate::capture::{Batch, Frame, Lent};
+use crate::capture::{Batch, Frame, Lent, Slot};
 use crate::clock::Clock;
 use crate::counters::FrontCounters;
 use crate::decode::{self, Decoded, Neighbour, Packet, Skip};
@@ -15,12 +15,15 @@ const AHEAD: usize = 24;
 
 /// Takes what the front gives, in order.
 pub trait Sink<'b> {
-    /// A packet that [`decode::lean`] gives of frame `slot` of the batch.
-    #[allow(clippy::inline_always)] // a packet is written once, where it is wanted
-    #[inline(always)]
-    fn lean(&mut self, packet: Packet<'b>, slot: usize) {
-        let _ = slot;
-        self.lent(packet);
+    /// Frame `nth` of the batch, which it lies in as `slot` says: takes it if it is an ordinary one that
+    /// [`decode::lean`] can read. False: the front walks it.
+    #[inline]
+    fn ordinary(&mut self, batch: &Lent<'b>, nth: usize, slot: &Slot, now: Timestamp, ordinal: u64) -> bool {
+        let _ = nth;
+        let packet = decode::ordinary(&batch.frame(slot, now, ordinal));
+        let taken = packet.is_some();
+        packet.into_iter().for_each(|packet| self.lent(packet));
+        taken
     }
     /// A packet whose bytes lie in the batch.
     fn lent(&mut self, packet: Packet<'b>);
@@ -55,55 +58,61 @@ impl Front {
 
     /// Passes on the frames in any piece of memory.
     pub fn lent<'b>(&mut self, batch: Lent<'b>, sink: &mut impl Sink<'b>) {
+        let (mut bytes, mut ordinary) = (0, 0);
         for (i, slot) in batch.slots.iter().enumerate() {
             if let Some(next) = batch.slots.get(i + AHEAD)
                 && let Some(byte) = batch.bytes.get(next.offset as usize)
             {
                 prefetch(byte);
             }
-            let now = self.clock.advance(slot.at);
-            if let Some(second) = self.clock.ticks_due() {
-                self.tick(second, sink);
-            }
+            let now = if self.clock.step(slot.at) { slot.at } else { self.advance(slot.at, sink) };
             let ordinal = number(&mut self.next);
-            let frame = Frame {
-                at: slot.at,
-                now,
-                ordinal,
-                bytes: batch.frame_bytes(slot),
-                wire_len: slot.wire_len,
-                link: slot.link,
-                vlan: slot.tag(),
-            };
-            self.counters.frames += 1;
-            self.counters.bytes += u64::from(slot.wire_len);
-            if let Some(packet) = decode::lean(&frame) {
-                self.counters.decoded += 1;
-                sink.lean(packet, i);
-                continue;
-            }
-            match decode::walk(&frame) {
-                Decoded::Packet(packet) => {
-                    self.counters.decoded += 1;
-                    sink.lent(packet);
-                }
-                Decoded::Skip(why) => {
-                    skip(&mut self.counters, why as usize, 1);
-                    if matches!(why, Skip::Arp | Skip::Icmp)
-                        && let Some(seen) = decode::neighbour(&frame)
-                    {
-                        sink.neighbour(seen);
-                    }
-                }
-                Decoded::Fragment(fragment) => {
-                    let (counters, next) = (&mut self.counters, &mut self.next);
-                    self.fragments
-                        .push(&fragment, &mut |n, decoded| pass(counters, next, sink, n, decoded, now));
-                }
+            bytes += u64::from(slot.wire_len);
+            if sink.ordinary(&batch, i, slot, now, ordinal) {
+                ordinary += 1;
+            } else {
+                self.walk(&batch.frame(slot, now, ordinal), sink);
             }
         }
+        self.counters.frames += batch.slots.len() as u64;
+        self.counters.bytes += bytes;
+        self.counters.decoded += ordinary;
         if let Some(slot) = batch.slots.first() {
             self.first.get_or_insert(slot.at);
+        }
+    }
+
+    /// A stamp that the clock does not simply follow.
+    #[cold]
+    fn advance<'b>(&mut self, at: Timestamp, sink: &mut impl Sink<'b>) -> Timestamp {
+        let now = self.clock.advance(at);
+        if let Some(second) = self.clock.ticks_due() {
+            self.tick(second, sink);
+        }
+        now
+    }
+
+    /// A frame that is not an ordinary one.
+    #[inline(never)]
+    fn walk<'b>(&mut self, frame: &Frame<'b>, sink: &mut impl Sink<'b>) {
+        match decode::walk(frame) {
+            Decoded::Packet(packet) => {
+                self.counters.decoded += 1;
+                sink.lent(packet);
+            }
+            Decoded::Skip(why) => {
+                skip(&mut self.counters, why as usize, 1);
+                if matches!(why, Skip::Arp | Skip::Icmp)
+                    && let Some(seen) = decode::neighbour(frame)
+                {
+                    sink.neighbour(seen);
+                }
+            }
+            Decoded::Fragment(fragment) => {
+                let (counters, next) = (&mut self.counters, &mut self.next);
+                self.fragments
+                    .push(&fragment, &mut |n, decoded| pass(counters, next, sink, n, decoded, frame.now));
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Puts the rooms together: the only place with threads and channels.
 //!
-//! With one worker everything runs inline, in one thread. With more, the reader stamps, decodes and deals the packets
-//! to the workers; each tells the detector, which merges the tellings into their one order; a writer formats the
-//! records. Both ways run the same `Worker` and `Detector` and give the same records.
+//! With one worker everything runs inline, in one thread. With more, they take turns at reading and each walks what was
+//! read and keeps its share; each tells the detector, which merges the tellings into their one order; a writer formats
+//! the records. Both ways run the same `Worker` and `Detector` and give the same records.
 
 mod endpoint;
 mod keep;
@@ -24,6 +24,7 @@ use crate::detect::Detector;
 use crate::detect::roster::Assets;
 use crate::endpoint::Context;
 use crate::front::Front;
+use crate::observe::Told;
 use crate::output::file::Outputs;
 use crate::output::{Record, RunSummary};
 use crate::signatures::Catalogue;
@@ -180,12 +181,12 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     let mut worker = Worker::new(setup.worker_config());
     let woken = setup.woken()?;
     let mut detector = setup.hearing(woken);
-    let mut batch = Batch::default();
+    let (mut batch, mut ear) = (Batch::default(), Ear::default());
     while source.fill(&mut batch) {
         let mut sink = Direct::new(&mut worker, batch.lend());
         front.batch(&batch, &mut sink);
         sink.finish();
-        hear(&mut worker, &mut detector, &mut setup.outputs);
+        ear.hear(&mut worker, &mut detector, &mut setup.outputs);
         let (read, of) = source.progress();
         progress(read, of);
     }
@@ -195,22 +196,33 @@ fn inline(mut setup: Setup, source: &mut dyn Source, progress: Progress<'_>) -> 
     sink.finish();
     let mut closing = worker.closing();
     while worker.close_some(&mut closing, front.now(), u64::MAX).is_some() {
-        hear(&mut worker, &mut detector, &mut setup.outputs);
+        ear.hear(&mut worker, &mut detector, &mut setup.outputs);
     }
-    hear(&mut worker, &mut detector, &mut setup.outputs);
+    ear.hear(&mut worker, &mut detector, &mut setup.outputs);
     detector.finish(front.now());
     write(&mut setup.outputs, detector.take_records());
     Ok(End::of_packets(&front, vec![worker.counters()], detector, setup.outputs))
 }
 
-fn hear(worker: &mut Worker, detector: &mut Hearing, outputs: &mut Outputs) {
-    if !worker.has_told() {
-        return;
+/// The ear of a run in one thread. Its lists are used again and again.
+#[derive(Default)]
+struct Ear {
+    told: Vec<Told>,
+    records: Vec<Record>,
+}
+
+impl Ear {
+    fn hear(&mut self, worker: &mut Worker, detector: &mut Hearing, outputs: &mut Outputs) {
+        if !worker.has_told() {
+            return;
+        }
+        worker.swap_told(&mut self.told);
+        for told in self.told.drain(..) {
+            detector.observe(told);
+        }
+        detector.swap_records(&mut self.records);
+        self.records.drain(..).for_each(|record| outputs.write(&record));
     }
-    for told in worker.take_told() {
-        detector.observe(told);
-    }
-    write(outputs, detector.take_records());
 }
 
 fn write(outputs: &mut Outputs, records: Vec<Record>) {

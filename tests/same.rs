@@ -4,7 +4,7 @@
 mod common;
 
 use common::pipeline::{Frame, Ran, Recut, cases, frames, small, through};
-use common::traffic::wild;
+use common::traffic::{fragments, ip_frame, udp, wild};
 use egret::config::Config;
 
 /// Every way to run that must not matter: workers, frames per batch, messages that may wait for the detector.
@@ -103,5 +103,23 @@ fn the_wild_capture_holds_what_it_should() {
     let reasons = |reason: &str| ran.records("flow").iter().filter(|r| r["flow"]["reason"] == reason).count();
     for reason in ["timeout", "shutdown"] {
         assert!(reasons(reason) > 5, "{reason}");
+    }
+}
+
+/// Datagrams that come in fragments have a number of their own when they are whole, on every worker, also on those that
+/// take no part in them: what comes between and begins a flow must be numbered the same.
+#[test]
+fn numbers_go_on_behind_the_fragments_of_others() {
+    let mut frames = Vec::new();
+    for i in 0..200u16 {
+        let at = i64::from(i) * 1_000_000;
+        let [_, _, lo, hi] = u32::from(i).to_be_bytes();
+        let datagram = udp(4_000, 5_000 + i, &[7; 64]);
+        frames.extend(fragments(at, [10, 0, lo, 1], [192, 0, 2, hi], i, &datagram, 32));
+        let alone = udp(6_000 + i, 7_000, b"alone");
+        frames.push(ip_frame(at, [10, 1, hi, 2].into(), [198, 51, 100, lo].into(), 17, &alone, 0));
+    }
+    if let Some(difference) = difference(&small(Config::default()), &frames, &WAYS) {
+        panic!("{difference}");
     }
 }

@@ -154,6 +154,19 @@ impl<'b> Lent<'b> {
         let start = slot.offset as usize;
         self.bytes.get(start..start + slot.captured as usize).unwrap_or(&[])
     }
+
+    /// The frame of a slot, at a time of the pipeline's clock and with its number.
+    pub fn frame(&self, slot: &Slot, now: Timestamp, ordinal: u64) -> Frame<'b> {
+        Frame {
+            at: slot.at,
+            now,
+            ordinal,
+            bytes: self.frame_bytes(slot),
+            wire_len: slot.wire_len,
+            link: slot.link,
+            vlan: slot.tag(),
+        }
+    }
 }
 
 /// Something wrong with the input that a person should know of; what was readable has been processed.

@@ -19,6 +19,7 @@ mod tunnel;
 mod wan;
 mod wifi;
 
+pub use lean::{Lean, Take};
 pub use neighbour::{Neighbour, neighbour};
 
 use crate::capture::{Frame, LinkType};
@@ -264,17 +265,27 @@ pub enum Decoded<'a> {
 /// What a layer gives: the packet or fragment at the end of the walk, or why there is none.
 type Step<'a> = Result<Decoded<'a>, Skip>;
 
-/// The short cut for ordinary Ethernet frames; `None`: the frame takes the [`walk`].
-#[allow(clippy::inline_always)] // a packet is written once, where it is wanted
+/// The short cut for ordinary Ethernet frames: gives what it read to `take`. `None`: the frame takes the [`walk`].
+#[allow(clippy::inline_always)] // see `Lean`
 #[inline(always)]
-pub fn lean<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
-    if frame.link == LinkType::ETHERNET { lean::packet(frame) } else { None }
+pub fn lean<T: Take>(link: LinkType, bytes: &[u8], wire_len: u32, take: T) -> Option<T::Out> {
+    if link == LinkType::ETHERNET { lean::read(bytes, wire_len, take) } else { None }
+}
+
+/// What [`lean`] reads in an ordinary frame.
+pub fn facts(link: LinkType, bytes: &[u8], wire_len: u32) -> Option<Lean> {
+    lean(link, bytes, wire_len, lean::Itself)
+}
+
+/// The packet of an ordinary frame.
+pub fn ordinary<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+    facts(frame.link, frame.bytes, frame.wire_len).map(|lean| lean.packet(frame))
 }
 
 /// Decodes one frame.
 #[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
-    lean(frame).map_or_else(|| walk(frame), Decoded::Packet)
+    ordinary(frame).map_or_else(|| walk(frame), Decoded::Packet)
 }
 
 /// Decodes one frame layer by layer. The same as [`decode`], which tries the short cut first.

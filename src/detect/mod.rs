@@ -236,7 +236,14 @@ impl Detector {
 
     /// Takes the records made since the last call, in order.
     pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        let room = Vec::with_capacity(self.records.len());
+        std::mem::replace(&mut self.records, room)
+    }
+
+    /// As [`Detector::take_records`], into a list that is kept; what was in it is forgotten.
+    pub fn swap_records(&mut self, records: &mut Vec<Record>) {
+        records.clear();
+        std::mem::swap(&mut self.records, records);
     }
 
     /// What was counted so far.

@@ -2,7 +2,6 @@
 
 use crate::decode::{Packet, Pair, Transport};
 use crate::observe::{Ends, FlowId};
-use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which of the two sorted ends a packet comes from.
@@ -16,6 +15,12 @@ pub enum Side {
 }
 
 impl Side {
+    /// By whether the ends had to be turned round to be sorted: 0 or 1.
+    #[inline]
+    const fn of(turn: u32) -> Self {
+        if turn == 0 { Self::A } else { Self::B }
+    }
+
     /// The opposite end.
     #[inline]
     pub const fn other(self) -> Self {
@@ -88,59 +93,86 @@ pub trait Key: Copy + Eq {
     }
 }
 
-/// IPv4 key: 16 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// IPv4 key: 16 bytes in two words, so that making, hashing and comparing one takes no branch.
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct KeyV4 {
-    addr: [u32; 2],
-    port: [u16; 2],
-    /// Transport in the low byte; the rest is the number of the declared network, 0 where none is declared.
-    tail: u32,
+    /// Both addresses, the lower end's in the upper half.
+    addr: u64,
+    /// Their ports in the upper half, in that order; the transport in the lowest byte. What lies between is the number of
+    /// the declared network, 0 where none is declared.
+    tail: u64,
 }
 
 /// IPv6 key: 40 bytes. Addresses as pairs of words, so that the alignment stays 8.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct KeyV6 {
     addr: [[u64; 2]; 2],
-    port: [u16; 2],
-    tail: u32,
+    /// As in [`KeyV4`].
+    tail: u64,
 }
 
 const _: () = assert!(size_of::<KeyV4>() == 16);
 const _: () = assert!(size_of::<KeyV6>() == 40);
 
-fn transport_of(tail: u32) -> Transport {
-    if tail & 0xff == Transport::Tcp as u32 { Transport::Tcp } else { Transport::Udp }
+/// The word of a key that holds ports (the lower end's in the upper half) and transport.
+const fn tail_of(ports: u32, transport: Transport) -> u64 {
+    (ports as u64) << 32 | transport as u64
 }
+
+fn transport_of(tail: u64) -> Transport {
+    if tail & 0xff == Transport::Tcp as u64 { Transport::Tcp } else { Transport::Udp }
+}
+
+const fn port_of(tail: u64, side: Side) -> u16 {
+    match side {
+        Side::A => (tail >> 48) as u16,
+        Side::B => (tail >> 32) as u16,
+    }
+}
+
+/// Both ports of a packet, the source in the upper half.
+const fn ports_of(packet: &Packet<'_>) -> u32 {
+    (packet.src_port as u32) << 16 | packet.dst_port as u32
+}
+
+impl PartialEq for KeyV4 {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        (self.addr ^ other.addr) | (self.tail ^ other.tail) == 0
+    }
+}
+
+impl Eq for KeyV4 {}
 
 impl KeyV4 {
     /// The key of a packet and the side that sent it.
     #[inline]
     pub fn new(src: u32, dst: u32, packet: &Packet<'_>) -> (Self, Side) {
-        let tail = packet.transport as u32;
-        if (src, packet.src_port) <= (dst, packet.dst_port) {
-            (Self { addr: [src, dst], port: [packet.src_port, packet.dst_port], tail }, Side::A)
-        } else {
-            (Self { addr: [dst, src], port: [packet.dst_port, packet.src_port], tail }, Side::B)
-        }
-    }
-}
-
-impl KeyV4 {
-    /// A key from its sorted parts.
-    pub const fn of(addresses: u64, port: [u16; 2], transport: Transport) -> Self {
-        Self { addr: [(addresses >> 32) as u32, addresses as u32], port, tail: transport as u32 }
+        Self::sorted(src, dst, ports_of(packet), packet.transport)
     }
 
-    /// Both addresses, sorted.
-    pub const fn addresses(&self) -> u64 {
-        (self.addr[0] as u64) << 32 | self.addr[1] as u64
+    /// The key of both ends and the side of the source. `ports`: the source's in the upper half.
+    #[inline]
+    pub fn sorted(src: u32, dst: u32, ports: u32, transport: Transport) -> (Self, Side) {
+        let from = u64::from(src) << 16 | u64::from(ports >> 16);
+        let to = u64::from(dst) << 16 | u64::from(ports & 0xffff);
+        // Which end is lower is chance: turned round, not branched on.
+        let turn = u32::from(from > to);
+        let addr = (u64::from(src) << 32 | u64::from(dst)).rotate_left(32 * turn);
+        let ports = ports.rotate_left(16 * turn);
+        (Self { addr, tail: tail_of(ports, transport) }, Side::of(turn))
     }
 
-    /// Both ports, in the order of the addresses.
-    pub const fn ports(&self) -> [u16; 2] {
-        self.port
+    /// A key from its words.
+    pub(crate) const fn of(words: [u64; 2]) -> Self {
+        Self { addr: words[0], tail: words[1] }
+    }
+
+    /// Its words.
+    pub(crate) const fn words(&self) -> [u64; 2] {
+        [self.addr, self.tail]
     }
 }
 
@@ -148,13 +180,20 @@ impl KeyV6 {
     /// The key of a packet and the side that sent it.
     #[inline]
     pub fn new(src: u128, dst: u128, packet: &Packet<'_>) -> (Self, Side) {
+        Self::sorted(src, dst, ports_of(packet), packet.transport)
+    }
+
+    /// The key of both ends and the side of the source. `ports`: the source's in the upper half.
+    #[allow(clippy::needless_bitwise_bool)] // no branch
+    #[inline]
+    pub fn sorted(src: u128, dst: u128, ports: u32, transport: Transport) -> (Self, Side) {
         let split = |a: u128| [(a >> 64) as u64, a as u64];
-        let tail = packet.transport as u32;
-        if (src, packet.src_port) <= (dst, packet.dst_port) {
-            (Self { addr: [split(src), split(dst)], port: [packet.src_port, packet.dst_port], tail }, Side::A)
-        } else {
-            (Self { addr: [split(dst), split(src)], port: [packet.dst_port, packet.src_port], tail }, Side::B)
-        }
+        let turned = (src > dst) | ((src == dst) & (ports >> 16 > ports & 0xffff));
+        let turn = u32::from(turned);
+        let flip = u128::from(turn).wrapping_neg() & (src ^ dst);
+        let addr = [split(src ^ flip), split(dst ^ flip)];
+        let ports = ports.rotate_left(16 * turn);
+        (Self { addr, tail: tail_of(ports, transport) }, Side::of(turn))
     }
 }
 
@@ -163,13 +202,15 @@ impl Key for KeyV4 {
 
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
-        let a = u64::from(self.addr[0]) << 32 | u64::from(self.addr[1]);
-        let b = u64::from(self.port[0]) << 48 | u64::from(self.port[1]) << 32 | u64::from(self.tail);
-        fold(a ^ seeds.0[0], b ^ seeds.0[1])
+        fold(self.addr ^ seeds.0[0], self.tail ^ seeds.0[1])
     }
 
     fn end(&self, side: Side) -> (IpAddr, u16) {
-        (IpAddr::V4(Ipv4Addr::from_bits(self.addr[side.index()])), self.port[side.index()])
+        let addr = match side {
+            Side::A => (self.addr >> 32) as u32,
+            Side::B => self.addr as u32,
+        };
+        (IpAddr::V4(Ipv4Addr::from_bits(addr)), port_of(self.tail, side))
     }
 
     fn transport(&self) -> Transport {
@@ -183,16 +224,15 @@ impl Key for KeyV6 {
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
         let [[a, b], [c, d]] = self.addr;
-        let e = u64::from(self.port[0]) << 48 | u64::from(self.port[1]) << 32 | u64::from(self.tail);
         let x = fold(a ^ seeds.0[0], b ^ seeds.0[1]);
         let y = fold(c ^ seeds.0[2], d ^ seeds.0[3]);
-        fold(x ^ e, y ^ seeds.0[0])
+        fold(x ^ self.tail, y ^ seeds.0[0])
     }
 
     fn end(&self, side: Side) -> (IpAddr, u16) {
         let [hi, lo] = self.addr[side.index()];
         let bits = u128::from(hi) << 64 | u128::from(lo);
-        (IpAddr::V6(Ipv6Addr::from_bits(bits)), self.port[side.index()])
+        (IpAddr::V6(Ipv6Addr::from_bits(bits)), port_of(self.tail, side))
     }
 
     fn transport(&self) -> Transport {
@@ -222,6 +262,30 @@ pub fn shard(pair: &Pair, seeds: &Seeds, workers: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whichever end speaks, the key is the same and the side the other.
+    #[test]
+    fn both_directions_have_one_key() {
+        let seeds = Seeds::from_seed(7);
+        for (a, b) in [(1u32, 2), (2, 1), (5, 5), (0, u32::MAX), (u32::MAX, 0), (0x8000_0000, 0x7fff_ffff)] {
+            for (x, y) in [(1u32, 2), (2, 1), (7, 7), (0, 65_535), (65_535, 0)] {
+                let (there, back) = (x << 16 | y, y << 16 | x);
+                let (key, side) = KeyV4::sorted(a, b, there, Transport::Tcp);
+                let (same, other) = KeyV4::sorted(b, a, back, Transport::Tcp);
+                assert_eq!((key, key.hash(&seeds)), (same, same.hash(&seeds)));
+                assert_eq!(key.end(side), (IpAddr::V4(Ipv4Addr::from_bits(a)), x as u16));
+                assert_eq!(key.end(side.other()), (IpAddr::V4(Ipv4Addr::from_bits(b)), y as u16));
+                assert_eq!(side == other, (a, x) == (b, y));
+                let (v6, w6) = (u128::from(a) << 64 | 9, u128::from(b) << 64 | 9);
+                let (key, side) = KeyV6::sorted(v6, w6, there, Transport::Udp);
+                let (same, other) = KeyV6::sorted(w6, v6, back, Transport::Udp);
+                assert_eq!((key, key.hash(&seeds)), (same, same.hash(&seeds)));
+                assert_eq!(key.end(side), (IpAddr::V6(Ipv6Addr::from_bits(v6)), x as u16));
+                assert_eq!(side == other, (a, x) == (b, y));
+                assert_eq!(key.transport(), Transport::Udp);
+            }
+        }
+    }
 
     #[test]
     fn shard_is_symmetric_and_in_range() {

@@ -2,7 +2,7 @@
 
 use super::huge::HugePages;
 use super::key::{Key, Seeds, Side};
-use super::prefetch::{prefetch, prefetch_whole};
+use super::prefetch::prefetch_whole;
 use super::record::{Cold, Flag, Flow, Hot, MAX_FLOWS};
 use super::slab::Slab;
 use crate::units::{Span, Timestamp};
@@ -120,15 +120,29 @@ impl<K: Key> Table<K> {
         segment.get_bucket(hash as usize & segment.num_buckets().wrapping_sub(1)).is_some()
     }
 
-    /// Begins to load what [`Table::find`] will want.
+    /// Begins to load what [`Table::find`] will want, and says where that lies in all likelihood.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
+    pub fn prefetch(&self, hash: u64) -> Spot {
+        let nth = segment_of(hash, self.segments.len());
         // The closure sees the first candidate whose tag fits, before its line is needed: take its address, stop.
-        let Some(segment) = self.segment(hash) else { return };
-        let _ = segment.find(hash, |flow| {
-            prefetch(flow);
-            true
+        let bucket = self.segments.get(nth).and_then(|segment| {
+            segment.find_bucket_index(hash, |flow| {
+                prefetch_whole(flow);
+                true
+            })
         });
+        bucket.map_or(Spot::NONE, |bucket| Spot { segment: nth as u32, bucket: bucket as u32 })
+    }
+
+    /// As [`Table::find`], where [`Table::prefetch`] said that the flow might lie. Flows that have come or gone since do
+    /// no harm: it is looked at, and looked for if it is not there.
+    #[inline]
+    pub fn find_near(&mut self, spot: Spot, hash: u64, key: &K) -> Option<&mut Flow<K>> {
+        let (nth, bucket) = (spot.segment as usize, spot.bucket as usize);
+        if self.segments.get(nth).and_then(|s| s.get_bucket(bucket)).is_some_and(|flow| flow.key == *key) {
+            return self.segments.get_mut(nth)?.get_bucket_mut(bucket);
+        }
+        self.find(hash, key)
     }
 
     /// Begins to load the cold part of a flow whose packet will not take the short way. The hot part has been asked
@@ -273,6 +287,18 @@ impl<K: Key> Table<K> {
 #[inline]
 const fn segment_of(hash: u64, segments: usize) -> usize {
     (((hash >> 20 & 0xffff_ffff) * segments as u64) >> 32) as usize
+}
+
+/// Where a flow was when it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot {
+    segment: u32,
+    bucket: u32,
+}
+
+impl Spot {
+    /// Nowhere.
+    pub const NONE: Self = Self { segment: u32::MAX, bucket: 0 };
 }
 
 /// Where a flow stands in its table, until one is added.

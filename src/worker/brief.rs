@@ -2,55 +2,49 @@
 //!
 //! It holds what a packet that is simply next in order has to be booked with. Whoever needs more reads the frame again.
 
-use super::{AHEAD, AnyKey, Context, Step, Worker, short};
-use crate::capture::{Frame, Lent};
-use crate::decode::{self, Packet, Pair, Tcp, Transport};
-use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
-use crate::flow::table::Table;
+use super::short::{Step, Way, follow, plain};
+use super::{AHEAD, AnyKey, Context, Share, Worker};
+use crate::capture::{Lent, Slot};
+use crate::decode::{self, Lean, Packet, Pair, Take};
+use crate::flow::key::{Key, KeyV4, KeyV6, Seeds};
+use crate::flow::table::{Spot, Table};
 use crate::units::Timestamp;
-use std::ops::Range;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 struct Brief {
     /// Hash of the key.
     hash: u64,
-    /// The two IPv4 addresses, sorted; for IPv6 the place of the key in [`Briefs::wide`].
-    addr: u64,
-    at: Timestamp,
-    ordinal: u64,
-    seq: u32,
-    ack: u32,
-    ports: [u16; 2],
-    /// Where the payload begins in the batch.
-    payload: u32,
-    wire_len: u32,
+    /// The key, for IPv4; the place of the key in [`Briefs::wide`] otherwise.
+    key: [u64; 2],
+    /// The pipeline's clock.
+    now: Timestamp,
+    step: Step,
     /// The frame within its batch.
     slot: u32,
-    payload_len: u16,
-    /// Bytes of the IP packet that are no payload.
-    head_len: u16,
-    flags: u8,
-    kind: u8,
 }
 
 const _: () = assert!(size_of::<Brief>() == 64);
 
-/// No payload was captured.
-const NOWHERE: usize = u32::MAX as usize;
-const SIDE_B: u8 = 1;
-const UDP: u8 = 2;
-const V6: u8 = 4;
-
-/// Packets in their short form, in order, of one batch.
-#[derive(Clone, Default, Debug)]
+/// Packets in their short form, in order, of one batch. Nothing else that has a number happens between them.
+#[derive(Clone, Debug)]
 pub struct Briefs {
     list: Vec<Brief>,
     /// The keys that are too long for a [`Brief`].
     wide: Vec<KeyV6>,
+    /// What the number of a packet is more than that of its slot.
+    numbers: u64,
+    seeds: Seeds,
+    /// What is taken; all if there is none.
+    pub(super) share: Option<Share>,
 }
 
 impl Briefs {
+    /// For tables with these seeds.
+    pub fn new(seeds: Seeds) -> Self {
+        Self { list: Vec::new(), wide: Vec::new(), numbers: 0, seeds, share: None }
+    }
+
     /// Number of packets.
     pub fn len(&self) -> usize {
         self.list.len()
@@ -73,126 +67,99 @@ impl Briefs {
         self.wide.clear();
     }
 
-    /// Takes a packet that [`decode::lean`] made of frame `slot`, whose batch begins at address `base`. False: it has
-    /// no short form.
-    #[allow(clippy::inline_always)] // the packet is never written as a whole
+    /// The next packet has this number and lies in slot `nth`.
+    pub fn begin(&mut self, ordinal: u64, nth: usize) {
+        self.numbers = ordinal.wrapping_sub(nth as u64);
+    }
+
+    /// Takes the packet of a frame, which lies in slot `nth`, if it is an ordinary one; what is another's share is passed
+    /// by. False: it is no ordinary one. Not inlined: what it holds needs all registers there are.
+    #[inline(never)]
+    pub fn push(&mut self, bytes: &[u8], slot: &Slot, nth: u32, now: Timestamp) -> bool {
+        decode::lean(slot.link, bytes, slot.wire_len, Keep { briefs: self, slot, nth, now }).is_some()
+    }
+}
+
+/// Keeps the short form of a packet.
+struct Keep<'k> {
+    briefs: &'k mut Briefs,
+    slot: &'k Slot,
+    nth: u32,
+    now: Timestamp,
+}
+
+impl Take for Keep<'_> {
+    type Out = ();
+
+    #[allow(clippy::inline_always)] // see `Take`
     #[inline(always)]
-    pub fn push(&mut self, packet: &Packet<'_>, slot: usize, base: usize, seeds: &Seeds) -> bool {
-        let head_len = packet.ip_len.wrapping_sub(packet.payload_len);
-        if packet.now != packet.at
-            || head_len > u32::from(u16::MAX)
-            || packet.payload_len > u32::from(u16::MAX)
-        {
-            return false;
+    fn take(self, lean: Lean) {
+        let Keep { briefs, slot, nth, now } = self;
+        if briefs.share.is_some_and(|share| !share.has(&lean.pair)) {
+            return;
         }
-        let mut kind = if packet.transport == Transport::Udp { UDP } else { 0 };
-        let (hash, addr, ports) = match packet.pair {
+        let step = Step::of_lean(&lean, slot);
+        match lean.pair {
             Pair::V4 { src, dst } => {
-                let (key, side) = KeyV4::new(src, dst, packet);
-                kind |= side as u8;
-                (key.hash(seeds), key.addresses(), key.ports())
+                let (key, side) = KeyV4::sorted(src, dst, lean.ports, lean.transport);
+                let (hash, key, step) = (key.hash(&briefs.seeds), key.words(), step.by(side));
+                briefs.list.push(Brief { hash, key, now, step, slot: nth });
             }
             Pair::V6 { src, dst } => {
-                let (key, side) = KeyV6::new(src, dst, packet);
-                kind |= V6 | side as u8;
-                self.wide.push(key);
-                (key.hash(seeds), self.wide.len() as u64 - 1, [0; 2])
+                let (key, side) = KeyV6::sorted(src, dst, lean.ports, lean.transport);
+                let (hash, step) = (key.hash(&briefs.seeds), step.by(side).with_wide_key());
+                briefs.list.push(Brief { hash, key: [briefs.wide.len() as u64, 0], now, step, slot: nth });
+                briefs.wide.push(key);
             }
-        };
-        let payload =
-            if packet.payload.is_empty() { NOWHERE } else { packet.payload.as_ptr() as usize - base };
-        self.list.push(Brief {
-            hash,
-            addr,
-            at: packet.at,
-            ordinal: packet.ordinal,
-            seq: packet.tcp.seq,
-            ack: packet.tcp.ack,
-            ports,
-            payload: payload as u32,
-            wire_len: packet.wire_len,
-            slot: slot as u32,
-            payload_len: packet.payload_len as u16,
-            head_len: head_len as u16,
-            flags: packet.tcp.flags,
-            kind,
-        });
-        true
+        }
     }
 }
 
 impl Brief {
-    const fn side(&self) -> Side {
-        if self.kind & SIDE_B == 0 { Side::A } else { Side::B }
-    }
-
-    const fn transport(&self) -> Transport {
-        if self.kind & UDP == 0 { Transport::Tcp } else { Transport::Udp }
-    }
-
-    const fn is_v4(&self) -> bool {
-        self.kind & V6 == 0
-    }
-
     const fn v4(&self) -> KeyV4 {
-        KeyV4::of(self.addr, self.ports, self.transport())
-    }
-
-    fn step(&self) -> Step {
-        Step {
-            at: self.at,
-            transport: self.transport(),
-            tcp: Tcp { seq: self.seq, ack: self.ack, flags: self.flags },
-            payload_len: u32::from(self.payload_len),
-            wire_len: self.wire_len,
-            ip_len: u32::from(self.payload_len) + u32::from(self.head_len),
-        }
+        KeyV4::of(self.key)
     }
 
     /// The captured payload.
     fn payload<'b>(&self, lent: &Lent<'b>) -> &'b [u8] {
         let Some(slot) = lent.slots.get(self.slot as usize) else { return &[] };
-        let (at, end) = (self.payload as usize, slot.offset as usize + slot.captured as usize);
-        let end = end.min(at.saturating_add(usize::from(self.payload_len)));
-        lent.bytes.get(at..end).unwrap_or(&[])
+        let (at, end) =
+            (slot.offset as usize + self.step.payload_at(), slot.offset as usize + slot.captured as usize);
+        lent.bytes.get(at..end.min(at + self.step.payload_len() as usize)).unwrap_or(&[])
     }
 
     /// The whole packet, read again from its frame.
-    fn packet<'b>(&self, lent: &Lent<'b>) -> Option<Packet<'b>> {
+    fn packet<'b>(&self, lent: &Lent<'b>, numbers: u64) -> Option<Packet<'b>> {
         let slot = lent.slots.get(self.slot as usize)?;
-        decode::lean(&Frame {
-            at: slot.at,
-            now: slot.at,
-            ordinal: self.ordinal,
-            bytes: lent.frame_bytes(slot),
-            wire_len: slot.wire_len,
-            link: slot.link,
-            vlan: slot.tag(),
-        })
+        let ordinal = numbers.wrapping_add(u64::from(self.slot));
+        decode::ordinary(&lent.frame(slot, self.now, ordinal))
     }
 }
 
 impl Worker {
-    /// Takes packets in their short form, in the order of their frames: those of `range`. `lent`: the batch that they
-    /// were made of.
-    pub fn take(&mut self, briefs: &Briefs, range: Range<usize>, lent: &Lent<'_>) {
-        let list = briefs.list.get(range).unwrap_or(&[]);
+    /// Takes packets in their short form, in the order of their frames. `lent`: the batch that they were made of.
+    pub fn take(&mut self, briefs: &Briefs, lent: &Lent<'_>) {
+        let list = &*briefs.list;
+        let (mut here, mut next) = ([Spot::NONE; AHEAD], [Spot::NONE; AHEAD]);
         let mut blocks = list.chunks(AHEAD);
         self.touch(list.get(..2 * AHEAD).unwrap_or(list));
-        self.ask_for(blocks.next().unwrap_or(&[]));
+        self.ask_for(blocks.next().unwrap_or(&[]), &mut next);
         for (i, block) in list.chunks(AHEAD).enumerate() {
+            std::mem::swap(&mut here, &mut next);
             self.touch(list.get((i + 2) * AHEAD..).map_or(&[], |rest| rest.get(..AHEAD).unwrap_or(rest)));
-            self.ask_for(blocks.next().unwrap_or(&[]));
+            self.ask_for(blocks.next().unwrap_or(&[]), &mut next);
             self.look_ahead(block, &briefs.wide);
-            for brief in block {
-                if brief.is_v4() {
-                    self.context.brief(&mut self.v4, brief.v4(), brief, lent);
-                } else if let Some(&key) = briefs.wide.get(brief.addr as usize) {
-                    self.context.brief(&mut self.v6, key, brief, lent);
+            for (brief, &spot) in block.iter().zip(&here) {
+                if brief.step.is_wide() {
+                    if let Some(&key) = briefs.wide.get(brief.key[0] as usize) {
+                        self.context.brief(&mut self.v6, key, spot, brief, briefs.numbers, lent);
+                    }
+                } else {
+                    self.context.brief(&mut self.v4, brief.v4(), spot, brief, briefs.numbers, lent);
                 }
             }
             if let Some(last) = block.last() {
-                self.make_room(last.at, last.ordinal);
+                self.make_room(last.now, briefs.numbers.wrapping_add(u64::from(last.slot)));
             }
         }
     }
@@ -201,16 +168,18 @@ impl Worker {
     fn touch(&mut self, block: &[Brief]) {
         let mut found = 0;
         for brief in block {
-            let there = if brief.is_v4() { self.v4.touch(brief.hash) } else { self.v6.touch(brief.hash) };
+            let wide = brief.step.is_wide();
+            let there = if wide { self.v6.touch(brief.hash) } else { self.v4.touch(brief.hash) };
             found += usize::from(there);
         }
         self.context.touched = self.context.touched.wrapping_add(found);
     }
 
     /// Second step: begins to load the flows.
-    fn ask_for(&self, block: &[Brief]) {
-        for brief in block {
-            if brief.is_v4() { self.v4.prefetch(brief.hash) } else { self.v6.prefetch(brief.hash) }
+    fn ask_for(&self, block: &[Brief], spots: &mut [Spot; AHEAD]) {
+        for (brief, spot) in block.iter().zip(spots) {
+            let wide = brief.step.is_wide();
+            *spot = if wide { self.v6.prefetch(brief.hash) } else { self.v4.prefetch(brief.hash) };
         }
     }
 
@@ -219,10 +188,11 @@ impl Worker {
     fn look_ahead(&mut self, next: &[Brief], wide: &[KeyV6]) {
         if self.context.long_ways * 8 >= AHEAD {
             for brief in next {
-                if brief.is_v4() {
-                    self.v4.prefetch_cold(brief.hash, &brief.v4(), brief.side());
-                } else if let Some(key) = wide.get(brief.addr as usize) {
-                    self.v6.prefetch_cold(brief.hash, key, brief.side());
+                let side = brief.step.side();
+                if !brief.step.is_wide() {
+                    self.v4.prefetch_cold(brief.hash, &brief.v4(), side);
+                } else if let Some(key) = wide.get(brief.key[0] as usize) {
+                    self.v6.prefetch_cold(brief.hash, key, side);
                 }
             }
         }
@@ -232,13 +202,29 @@ impl Worker {
 
 impl Context {
     #[inline]
-    fn brief<K: Key + Into<AnyKey>>(&mut self, table: &mut Table<K>, key: K, brief: &Brief, lent: &Lent<'_>) {
-        if short(table, &key, brief.side(), brief.hash, &brief.step(), || brief.payload(lent)) {
-            return;
+    fn brief<K: Key + Into<AnyKey>>(
+        &mut self,
+        table: &mut Table<K>,
+        key: K,
+        spot: Spot,
+        brief: &Brief,
+        numbers: u64,
+        lent: &Lent<'_>,
+    ) {
+        if let Some(flow) = table.find_near(spot, brief.hash, &key) {
+            match plain(flow, &brief.step) {
+                Way::Short => return,
+                Way::Follow => {
+                    if follow(table, brief.hash, &key, &brief.step, brief.payload(lent)) {
+                        return;
+                    }
+                }
+                Way::Long => {}
+            }
         }
         self.long_ways += 1;
-        if let Some(packet) = brief.packet(lent) {
-            self.packet(table, key, brief.side(), brief.hash, &packet);
+        if let Some(packet) = brief.packet(lent, numbers) {
+            self.packet(table, key, brief.step.side(), brief.hash, &packet);
         }
     }
 }

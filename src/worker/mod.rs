@@ -1,7 +1,7 @@
 //! One worker: packets in, tellings out. Plain `&mut self` calls; no clock, no thread, no I/O.
 //!
 //! Packets come in batches, so that the table's cache lines are asked for well before they are needed. A packet of an
-//! established flow that is just next in order touches one line (`plain`); everything else takes the road in `tcp`.
+//! established flow that is just next in order touches one line (`short`); everything else takes the road in `tcp`.
 
 mod brief;
 mod certificates;
@@ -11,22 +11,23 @@ mod dns;
 mod life;
 mod naming;
 mod rebound;
+mod short;
 mod tcp;
 mod tell;
 mod udp;
 
 pub use brief::Briefs;
-pub use direct::Direct;
+pub use direct::{Direct, Share};
 
 use crate::counters::WorkerCounters;
-use crate::decode::{Neighbour, Packet, Pair, Tcp, Transport};
-use crate::flow::follow::{Followed, Follower};
+use crate::decode::{Neighbour, Packet, Pair};
 use crate::flow::key::{Key, KeyV4, KeyV6, Seeds, Side};
-use crate::flow::record::{Flag, Flow, Paths};
+use crate::flow::record::Paths;
 use crate::flow::table::{Place, Table, Timeouts};
 use crate::observe::{Lease, Telling, Told};
 use crate::units::{Span, Timestamp};
 use rebound::ServerIds;
+use short::{Step, Way, follow, plain};
 use std::collections::VecDeque;
 
 /// What a worker has to know.
@@ -189,7 +190,7 @@ impl Worker {
             swept: Timestamp::MIN,
             hashes: Vec::new(),
             seeds,
-            briefs: Briefs::default(),
+            briefs: Briefs::new(seeds),
         }
     }
 
@@ -316,7 +317,14 @@ impl Worker {
 
     /// Takes what has been told since the last call, in order.
     pub fn take_told(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.context.told)
+        let room = Vec::with_capacity(self.context.told.len());
+        std::mem::replace(&mut self.context.told, room)
+    }
+
+    /// As [`Worker::take_told`], into a list that is kept; what was in it is forgotten.
+    pub fn swap_told(&mut self, told: &mut Vec<Told>) {
+        told.clear();
+        std::mem::swap(&mut self.context.told, told);
     }
 
     /// Something has been told since the last [`Worker::take_told`].
@@ -405,129 +413,11 @@ fn packet_of<K: Key + Into<AnyKey>>(
     hash: u64,
     packet: &Packet<'_>,
 ) {
-    if packet.frames == 1 && short(table, &key, side, hash, &Step::of(packet), || packet.payload) {
+    let step = Step::of(packet, side);
+    let way = table.find(hash, &key).map_or(Way::Long, |flow| plain(flow, &step));
+    if way == Way::Short || way == Way::Follow && follow(table, hash, &key, &step, packet.payload) {
         return;
     }
     context.long_ways += 1;
     context.packet(table, key, side, hash, packet);
-}
-
-/// What the short way has to know of a packet.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    at: Timestamp,
-    transport: Transport,
-    tcp: Tcp,
-    payload_len: u32,
-    wire_len: u32,
-    ip_len: u32,
-}
-
-impl Step {
-    const fn of(packet: &Packet<'_>) -> Self {
-        let Packet { at, transport, tcp, payload_len, wire_len, ip_len, .. } = *packet;
-        Self { at, transport, tcp, payload_len, wire_len, ip_len }
-    }
-}
-
-/// Takes the short way if it will do: nothing but the hot half of the flow is touched, and its totals where TLS records
-/// began.
-#[inline]
-fn short<'b, K: Key>(
-    table: &mut Table<K>,
-    key: &K,
-    side: Side,
-    hash: u64,
-    packet: &Step,
-    payload: impl FnOnce() -> &'b [u8],
-) -> bool {
-    let Some(flow) = table.find(hash, key) else { return false };
-    match plain(flow, side, packet, payload) {
-        Way::Short => true,
-        Way::Long => false,
-        Way::Records(followed) => {
-            let number = flow.hot.cold();
-            if let Some(cold) = table.cold(number) {
-                cold.add_records(side, followed.app, followed.records);
-            }
-            true
-        }
-    }
-}
-
-/// Which road a packet takes.
-enum Way {
-    /// It has been counted.
-    Short,
-    /// It has been counted, and TLS records began in it, whose length is still to be booked.
-    Records(Followed),
-    /// Nothing has been changed: the long road.
-    Long,
-}
-
-/// Counts a packet that is simply next in order, on a flow with nothing special about it.
-#[inline]
-fn plain<'b, K: Key>(
-    flow: &mut Flow<K>,
-    side: Side,
-    packet: &Step,
-    payload_bytes: impl FnOnce() -> &'b [u8],
-) -> Way {
-    let hot = &mut flow.hot;
-    let (mine, other) = (hot.sides[side.index()], hot.sides[side.other().index()]);
-    let quiet = packet.at.nanos().wrapping_sub(hot.last.nanos());
-    // One comparison refuses both stamps that go back and long silence, after which the flow may have timed out.
-    if !hot.is_plain(side) || quiet as u64 > 30_000_000_000 {
-        return Way::Long;
-    }
-    if packet.transport == Transport::Tcp {
-        let tcp = packet.tcp;
-        let ahead = tcp.ack.wrapping_sub(other.next) as i32;
-        if tcp.flags & (SYN | FIN | RST | ACK) != ACK || tcp.seq != mine.next || ahead > 0 {
-            return Way::Long;
-        }
-    }
-    let payload = mine.payload + packet.payload_len.min(TELL_BYTES);
-    let soon = payload >= TELL_SOON_BYTES && !hot.has(Flag::QUEUED);
-    // A frame that claims more than was on the wire wraps here, and goes the long way.
-    let over = u32::from(mine.over).wrapping_add(packet.wire_len.wrapping_sub(packet.ip_len));
-    let full = mine.packets == u16::MAX || over > u32::from(u16::MAX) || mine.ip > u32::MAX / 2;
-    if payload >= TELL_BYTES || soon || full || packet.ip_len > u32::MAX / 4 {
-        return Way::Long;
-    }
-    let mut followed = Followed::default();
-    if hot.has(Flag::TLS) && packet.payload_len > 0 {
-        let follower = &mut hot.follow[side.index()];
-        if !follower.pass(packet.payload_len) {
-            match follows(follower, payload_bytes(), packet.payload_len) {
-                Some(done) => followed = done,
-                None => return Way::Long,
-            }
-        }
-    }
-    let hot = &mut flow.hot;
-    hot.last = packet.at;
-    let mine = &mut hot.sides[side.index()];
-    mine.next = mine.next.wrapping_add(packet.payload_len);
-    mine.payload = payload;
-    mine.packets += 1;
-    mine.ip += packet.ip_len;
-    mine.over = over as u16;
-    if followed.records == 0 { Way::Short } else { Way::Records(followed) }
-}
-
-/// Walks the TLS records, whose length is given with what the cipher adds. `None` where the place is lost or found
-/// again: then the follower is left where it was. One that is lost and stays lost costs nothing: what passes meanwhile
-/// is found by the payload counter.
-#[inline]
-fn follows(kept: &mut Follower, payload: &[u8], payload_len: u32) -> Option<Followed> {
-    let before = *kept;
-    let mut follower = before;
-    let done = follower.walk(payload, payload_len, 0);
-    let found_and_lost = before.is_lost() && done.records > 0;
-    if follower.is_lost() != before.is_lost() || found_and_lost {
-        return None;
-    }
-    *kept = follower;
-    Some(done)
 }

@@ -2,15 +2,15 @@
 
 use super::backlog::Backlog;
 use super::{BEAT, Counts, Message};
-use crate::capture::Lent;
 use crate::capture::live::{Notice, Tap};
-use crate::decode::{Neighbour, Packet};
+use crate::capture::{Lent, Slot};
+use crate::decode::{self, Neighbour, Packet, Pair};
 use crate::front::{Front, Sink};
 use crate::net::Nets;
 use crate::observe::Told;
 use crate::shard::Shards;
 use crate::units::{Span, Timestamp};
-use crate::worker::{Worker, WorkerConfig};
+use crate::worker::{Direct, Worker, WorkerConfig};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ const DRAIN: Duration = Duration::from_secs(60);
 const LAST: usize = 4_096;
 /// Packets given to the worker at a time.
 const BATCH: usize = 256;
+
+/// No frames.
+const NOTHING: Lent<'static> = Lent { bytes: &[], slots: &[] };
 
 /// A packet that belongs to another worker, with its payload.
 pub(super) struct Handed {
@@ -123,9 +126,9 @@ impl<'r> Station<'r> {
         let Self { tap, front, worker, reach, handing, .. } = self;
         tap.read(|lent| {
             let lent = Lent { slots: within_limit(lent, reach), ..lent };
-            let mut sink = Dealing { worker, reach, handing, packets: Vec::with_capacity(BATCH) };
+            let mut sink = Dealing { direct: Direct::new(worker, lent), reach, handing };
             front.lent(lent, &mut sink);
-            sink.hand_over();
+            sink.direct.finish();
         })
     }
 
@@ -135,9 +138,9 @@ impl<'r> Station<'r> {
         let passed = Span::from_nanos(i64::try_from(at.elapsed().as_nanos()).unwrap_or(i64::MAX));
         let lag = Span::from_nanos(passed.nanos().saturating_sub(self.reach.lag.nanos()));
         let Self { front, worker, reach, handing, .. } = self;
-        let mut sink = Dealing { worker, reach, handing, packets: Vec::new() };
+        let mut sink = Dealing { direct: Direct::new(worker, NOTHING), reach, handing };
         front.idle(clock.plus(lag), &mut sink);
-        sink.hand_over();
+        sink.direct.finish();
     }
 
     /// A packet that another worker handed over.
@@ -145,7 +148,7 @@ impl<'r> Station<'r> {
         if self.heard.is_none() {
             // No frame of our own yet: the clock starts with the other's.
             let Self { front, worker, reach, handing, .. } = self;
-            let mut sink = Dealing { worker, reach, handing, packets: Vec::new() };
+            let mut sink = Dealing { direct: Direct::new(worker, NOTHING), reach, handing };
             front.idle(handed.packet.now, &mut sink);
             self.heard = Some((Instant::now(), self.front.now()));
         }
@@ -214,9 +217,9 @@ impl<'r> Station<'r> {
             }
         }
         let Self { front, worker, reach, handing, .. } = &mut self;
-        let mut sink = Dealing { worker, reach, handing, packets: Vec::new() };
+        let mut sink = Dealing { direct: Direct::new(worker, NOTHING), reach, handing };
         front.finish(&mut sink);
-        sink.hand_over();
+        sink.direct.finish();
         let now = self.front.now();
         self.worker.finish(now, u64::MAX);
         let counts = self.counts();
@@ -251,7 +254,7 @@ impl<'r> Station<'r> {
 }
 
 /// The frames of a block that may still be taken, where their number is limited; ends the run with the last.
-fn within_limit<'b>(lent: Lent<'b>, reach: &Reach<'_>) -> &'b [crate::capture::Slot] {
+fn within_limit<'b>(lent: Lent<'b>, reach: &Reach<'_>) -> &'b [Slot] {
     let Some(limit) = reach.limit else { return lent.slots };
     let before = reach.taken.fetch_add(lent.slots.len() as u64, Ordering::Relaxed);
     let left = usize::try_from(limit.saturating_sub(before)).unwrap_or(usize::MAX);
@@ -263,16 +266,14 @@ fn within_limit<'b>(lent: Lent<'b>, reach: &Reach<'_>) -> &'b [crate::capture::S
 
 /// Gives packets to the worker, or to the one they belong to.
 struct Dealing<'s, 'r, 'b> {
-    worker: &'s mut Worker,
+    direct: Direct<'s, 'b>,
     reach: &'s Reach<'r>,
     handing: &'s mut Handing,
-    packets: Vec<Packet<'b>>,
 }
 
 impl Dealing<'_, '_, '_> {
-    fn hand_over(&mut self) {
-        self.worker.packets(&self.packets);
-        self.packets.clear();
+    fn is_ours(&self, pair: &Pair) -> bool {
+        self.reach.shards.owner(pair, self.reach.others.len()) == self.reach.number
     }
 
     /// True: another worker has it now.
@@ -299,31 +300,44 @@ impl Dealing<'_, '_, '_> {
 }
 
 impl<'b> Sink<'b> for Dealing<'_, '_, 'b> {
-    fn lent(&mut self, packet: Packet<'b>) {
-        if self.is_elsewhere(&packet) {
-            return;
+    fn ordinary(&mut self, batch: &Lent<'b>, nth: usize, slot: &Slot, now: Timestamp, ordinal: u64) -> bool {
+        if self.reach.others.len() < 2 {
+            return self.direct.ordinary(batch, nth, slot, now, ordinal);
         }
-        self.packets.push(packet);
-        if self.packets.len() == BATCH {
-            self.hand_over();
+        let bytes = batch.frame_bytes(slot);
+        let lean = decode::facts(slot.link, bytes, slot.wire_len);
+        let ours = lean.map(|lean| self.is_ours(&lean.pair));
+        match ours {
+            Some(true) => self.direct.ordinary(batch, nth, slot, now, ordinal),
+            Some(false) => {
+                let packet = decode::ordinary(&batch.frame(slot, now, ordinal));
+                packet.into_iter().for_each(|packet| self.lent(packet));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn lent(&mut self, packet: Packet<'b>) {
+        if !self.is_elsewhere(&packet) {
+            self.direct.lent(packet);
         }
     }
 
     fn passing(&mut self, packet: &Packet<'_>) {
         if self.is_elsewhere(packet) {
-            return;
+            // It had a number all the same.
+            self.direct.hand_over();
+        } else {
+            self.direct.passing(packet);
         }
-        self.hand_over();
-        self.worker.packets(std::slice::from_ref(packet));
     }
 
     fn neighbour(&mut self, seen: Neighbour) {
-        self.hand_over();
-        self.worker.neighbour(&seen);
+        self.direct.neighbour(seen);
     }
 
     fn tick(&mut self, now: Timestamp, ordinal: u64) {
-        self.hand_over();
-        self.worker.tick(now, ordinal);
+        self.direct.tick(now, ordinal);
     }
 }
