@@ -23,6 +23,8 @@ const LOST: u16 = u16::MAX;
 const HEADER: u32 = 5;
 /// Content type of application data.
 const APPLICATION: u8 = 23;
+/// Type and version of a record of application data since TLS 1.2.
+const USUAL: u64 = 0x17_0303;
 /// RFC 5246 allows 2^14 + 2048, RFC 8446 2^14 + 256.
 const MAX_RECORD: u16 = 16_384 + 2_048;
 
@@ -43,7 +45,7 @@ impl Follower {
     pub fn walk(&mut self, bytes: &[u8], whole: u32, overhead: u16) -> Followed {
         let mut done = Followed::default();
         if self.0 == LOST {
-            if header(bytes).is_none_or(|(kind, _)| kind != APPLICATION) {
+            if !Self::may_begin(bytes) {
                 done.unknown = whole;
                 return done;
             }
@@ -64,17 +66,38 @@ impl Follower {
         inside
     }
 
+    /// Walks on from a place that is known; what the cipher adds is still in what it gives. `None`: the place would be
+    /// lost, and nothing has changed.
     #[inline]
+    pub fn walk_on(&mut self, bytes: &[u8], whole: u32) -> Option<Followed> {
+        let mut at = u32::from(self.0);
+        let mut done = Followed::default();
+        while at < whole {
+            let (data, len) = next(bytes.get(at as usize..)?)?;
+            done.app += if data { u32::from(len) } else { 0 };
+            done.records += u32::from(data);
+            at += HEADER + u32::from(len);
+        }
+        self.0 = (at - whole) as u16;
+        Some(done)
+    }
+
+    /// Whether bytes begin with a record of application data: there a lost place is found again.
+    #[inline]
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        next(bytes).is_some_and(|(data, _)| data)
+    }
+
     fn records(&mut self, bytes: &[u8], whole: u32, overhead: u16, done: &mut Followed) {
         // Where the next header stands.
         let mut at = u32::from(self.0);
         while at < whole {
-            let Some((kind, len)) = bytes.get(at as usize..).and_then(header) else {
+            let Some((data, len)) = bytes.get(at as usize..).and_then(next) else {
                 self.0 = LOST;
                 done.unknown += whole - at;
                 return;
             };
-            if kind == APPLICATION {
+            if data {
                 done.app += u32::from(len.saturating_sub(overhead));
                 done.records += 1;
             }
@@ -84,12 +107,25 @@ impl Follower {
     }
 }
 
-/// Content type and length of a plausible record header.
+/// Whether a plausible record header begins one of application data, and its length.
 #[inline]
-fn header(bytes: &[u8]) -> Option<(u8, u16)> {
+fn next(bytes: &[u8]) -> Option<(bool, u16)> {
+    // One comparison for what nearly every header says.
+    if let Some(head) = bytes.first_chunk::<8>().map(|head| u64::from_be_bytes(*head)) {
+        let len = (head >> 24) as u16;
+        if head >> 40 == USUAL && len <= MAX_RECORD {
+            return Some((true, len));
+        }
+    }
+    unusual(bytes)
+}
+
+#[cold]
+fn unusual(bytes: &[u8]) -> Option<(bool, u16)> {
     let &[kind, major, minor, hi, lo] = bytes.first_chunk::<5>()?;
     let len = u16::from_be_bytes([hi, lo]);
-    ((20..=24).contains(&kind) && major == 3 && minor <= 4 && len <= MAX_RECORD).then_some((kind, len))
+    let plausible = (20..=24).contains(&kind) && major == 3 && minor <= 4 && len <= MAX_RECORD;
+    plausible.then_some((kind == APPLICATION, len))
 }
 
 #[cfg(test)]
@@ -118,6 +154,28 @@ mod tests {
             assert!(sum.app <= 3000, "{cut}: {sum:?}");
             if cut >= 5000 {
                 assert_eq!(sum, Followed { app: 3000, records: 2, unknown: 0 });
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_of_walking_agree() {
+        let mut stream =
+            [record(22, 300), record(23, 1017), record(23, 5), record(21, 19), record(23, 0)].concat();
+        stream.extend([23, 3, 1, 0, 2, 0, 0, 23, 3, 3, 0xff, 0xff]);
+        for cut in 1..200 {
+            let mut follower = Follower::START;
+            for piece in stream.chunks(cut) {
+                let (mut walked, mut on) = (follower, follower);
+                let done = walked.walk(piece, cut.min(piece.len()) as u32, 0);
+                if follower.is_lost() {
+                    assert_eq!(Follower::may_begin(piece), done.records > 0);
+                } else if walked.is_lost() {
+                    assert_eq!((on.walk_on(piece, piece.len() as u32), on), (None, follower));
+                } else {
+                    assert_eq!((on.walk_on(piece, piece.len() as u32), on), (Some(done), walked));
+                }
+                follower = walked;
             }
         }
     }

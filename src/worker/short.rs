@@ -4,6 +4,7 @@
 use super::{ACK, FIN, RST, SYN, TELL_BYTES, TELL_SOON_BYTES};
 use crate::capture::Slot;
 use crate::decode::{Lean, Packet, Tcp, Transport};
+use crate::flow::follow::{Followed, Follower};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Flag, Flow};
 use crate::flow::table::Table;
@@ -161,14 +162,13 @@ fn count<K: Key>(flow: &mut Flow<K>, step: &Step) {
 pub(super) fn follow<K: Key>(table: &mut Table<K>, hash: u64, key: &K, step: &Step, payload: &[u8]) -> bool {
     let side = step.side();
     let Some(flow) = table.find(hash, key) else { return false };
-    let before = flow.hot.follow[side.index()];
-    let mut follower = before;
-    let done = follower.walk(payload, step.payload_len(), 0);
-    let found_and_lost = before.is_lost() && done.records > 0;
-    if follower.is_lost() != before.is_lost() || found_and_lost {
-        return false;
-    }
-    flow.hot.follow[side.index()] = follower;
+    let follower = &mut flow.hot.follow[side.index()];
+    let done = if follower.is_lost() {
+        (!Follower::may_begin(payload)).then(Followed::default)
+    } else {
+        follower.walk_on(payload, step.payload_len())
+    };
+    let Some(done) = done else { return false };
     count(flow, step);
     let number = flow.hot.cold();
     if done.records > 0
