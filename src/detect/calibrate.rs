@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn fourteen_days_decide_and_not_before() {
-        assert_eq!(lived(2_000, 60, 14).shift(Lane::Bulk).abs(), 0.0);
+        assert!(lived(2_000, 60, 14).shift(Lane::Bulk).abs() < 1e-9);
         // About seven times what is expected: up, and the other lanes a little down for want of a word.
         let loud = lived(2_000, 60, 15);
         assert!((0.5..=0.6 + 1e-6).contains(&loud.shift(Lane::Bulk)), "{loud:?}");
