@@ -57,6 +57,101 @@ pub struct Counts {
     pub app: u64,
 }
 
+/// Uploads of a flow as far as they can be told apart from outside: the client sends, the server answers. Totals since its
+/// start.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Uploads {
+    /// Those that were answered.
+    pub answered: u32,
+    /// The smallest of them, in units of [`Uploads::UNIT`].
+    pub smallest: u32,
+    /// The largest.
+    pub largest: u32,
+    /// What the client has sent since the last answer.
+    pub open: u32,
+    /// Those whose answer came while more was under way; counters of few end at the last value.
+    pub overlapping: u8,
+    /// Those that may be several, or part of one: nothing but lengths of datagrams, no head of a request.
+    pub unclear: u8,
+    /// Those whose size is of segments, not of records.
+    pub rough: u8,
+    /// The protocol sends one request after the other.
+    pub one_by_one: bool,
+}
+
+impl Uploads {
+    /// Unit of sizes in bytes.
+    pub const UNIT: u64 = 64;
+    /// What sends fewer bytes is a request, no upload.
+    pub const LEAST: u64 = 8_000;
+
+    /// One is under way.
+    pub const fn under_way(&self) -> bool {
+        self.open as u64 * Self::UNIT >= Self::LEAST
+    }
+}
+
+/// Whether requests ran at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
+pub enum Mux {
+    /// One after the other.
+    #[default]
+    No,
+    /// Nothing says so or otherwise.
+    Unknown,
+    /// An answer came while more was under way.
+    Yes,
+}
+
+/// Uploads of some flows.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Tally {
+    /// Answered, or under way.
+    pub count: u64,
+    /// The same without those that may be parts of others.
+    pub least: u64,
+    /// Smallest and largest, in bytes, of those that were answered.
+    pub sizes: Option<(u64, u64)>,
+    /// The worst of the flows.
+    pub mux: Mux,
+    /// Some are known by segments or datagrams alone.
+    pub rough: bool,
+}
+
+impl Tally {
+    /// What is known of one flow.
+    pub fn of(seen: &Uploads) -> Self {
+        let bytes = |n: u32| u64::from(n) * Uploads::UNIT;
+        let mux = match seen {
+            Uploads { one_by_one: true, .. } => Mux::No,
+            Uploads { overlapping: 1.., .. } => Mux::Yes,
+            Uploads { unclear: 1.., .. } => Mux::Unknown,
+            _ => Mux::No,
+        };
+        let count = u64::from(seen.answered) + u64::from(seen.under_way());
+        let apart = if mux == Mux::No { 0 } else { u64::from(seen.unclear) };
+        Self {
+            count,
+            least: count.saturating_sub(apart).max(count.min(1)),
+            sizes: (seen.answered > 0).then(|| (bytes(seen.smallest), bytes(seen.largest))),
+            mux,
+            rough: seen.rough > 0,
+        }
+    }
+
+    /// Adds those of another flow.
+    pub fn add(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.least = self.least.saturating_add(other.least);
+        self.sizes = match (self.sizes, other.sizes) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (one, other) => one.or(other),
+        };
+        self.mux = self.mux.max(other.mux);
+        self.rough |= other.rough;
+    }
+}
+
 /// What moved on a flow since the last telling. For judging; totals for the log come in a [`FlowSummary`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FlowDelta {
@@ -78,6 +173,8 @@ pub struct FlowDelta {
     pub midstream: bool,
     /// Only one direction has been seen so far.
     pub one_way: bool,
+    /// Uploads since the start.
+    pub uploads: Uploads,
 }
 
 const _: () = assert!(size_of::<FlowDelta>() <= 128);
@@ -290,6 +387,7 @@ pub(crate) mod tests {
             closed: false,
             midstream: false,
             one_way: false,
+            uploads: Uploads::default(),
         }
     }
 }

@@ -93,17 +93,11 @@ impl Play {
 
     /// Bytes from the originator and from the responder.
     fn bytes(&mut self, flow: Flow, up: u64, down: u64) {
-        self.tell(Telling::Delta(FlowDelta {
-            flow: flow.id,
-            ends: flow.ends,
-            first: self.at(),
-            last: self.at(),
-            bytes: Both { up, down },
-            gap: Both::default(),
-            closed: false,
-            midstream: false,
-            one_way: false,
-        }));
+        let (first, last, gap, uploads) = (self.at(), self.at(), Both::default(), Uploads::default());
+        let (flow, ends, bytes) = (flow.id, flow.ends, Both { up, down });
+        let (closed, midstream, one_way) = (false, false, false);
+        let delta = FlowDelta { flow, ends, first, last, bytes, gap, closed, midstream, one_way, uploads };
+        self.tell(Telling::Delta(delta));
     }
 
     /// A flow with a name.

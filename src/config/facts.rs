@@ -22,6 +22,8 @@ pub struct SiteFacts {
     pub servers: Hosts,
     /// ESXi hosts and vCenters.
     pub esxi_hosts: Hosts,
+    /// Virtual machines of theirs, beside those that are known by their link addresses.
+    pub esxi_guests: Hosts,
     /// Proxies, NAT and VPN gateways: many users behind one address.
     pub gateways: Hosts,
     /// Name of the time zone; unset: off-hours are unknown.

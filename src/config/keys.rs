@@ -106,6 +106,10 @@ pub static KEYS: &[Key] = &[
     Key::new("esxi_hosts", "hosts", Unset(r#"["10.0.20.0/24", "esxi-*"]"#),
         "ESXi hosts and vCenters, for datastore_transfer_threshold.",
         |r, c| put(&mut c.facts.esxi_hosts, r.hosts())),
+    Key::new("esxi_guests", "hosts", Unset(r#"["10.0.21.0/24", "vm-*"]"#),
+        "Virtual machines of theirs; link addresses of VMware are known without. An upload of \
+         datastore_transfer_threshold to a storage service that such a machine never used is told of.",
+        |r, c| put(&mut c.facts.esxi_guests, r.hosts())),
     Key::new("gateways", "hosts", Unset(r#"["10.0.0.1"]"#),
         "Proxies, NAT and VPN gateways: addresses with many users behind them. What a proxy says of its client \
          (X-Forwarded-For) is believed of these, and of addresses that were seen to act as one.",

@@ -179,6 +179,9 @@ fn new_service(a: &Asked<'_>) -> Answer {
 }
 
 fn uploads(a: &Asked<'_>) -> Answer {
+    if let Some(counted) = super::uploads::answer(&a.record.uploads, a.record.up_bytes) {
+        return counted;
+    }
     let n = a.record.flows_total.max(1);
     let mut said = answer(
         AnswerState::Yes,

@@ -31,6 +31,7 @@ pub(super) struct Baselines {
     pub open: Vec<(u32, u32)>,
     /// What hosts fetched from hypervisors.
     pub fetched: process::Fetched,
+    pub calibration: super::calibrate::Calibration,
 }
 
 /// Smaller movements inside the network are no staging.
@@ -38,6 +39,12 @@ const PULL_FROM: u64 = 16 << 10;
 
 /// Ports at which hypervisors hand out what they store.
 const WEB_PORTS: &[u16] = &[80, 443];
+
+/// A name that several hosts have met at so many addresses is known by them.
+const KNOWN_PLACES: u32 = 3;
+
+/// Link addresses that VMware gives to virtual machines begin with one of these (IEEE).
+const VMWARE: &[[u8; 3]] = &[[0x00, 0x50, 0x56], [0x00, 0x0c, 0x29], [0x00, 0x05, 0x69]];
 
 /// The name that stands for a destination without one, where it gives itself out as the front of many.
 const FRONTS: &[&str] = &["cloudflare-ech.com"];
@@ -98,7 +105,7 @@ impl Detector {
         });
         let Some(name) = identity.name.as_ref().filter(|n| shown && !FRONTS.contains(&&***n)) else { return };
         if let Some(open) = self.flows.get(&flow) {
-            self.base.names.note(open.ends.responder, name);
+            self.base.names.note(open.ends.responder, name, open.ends.originator);
         }
     }
 
@@ -202,17 +209,47 @@ impl Detector {
         let kind = learner.target_at(key.1).kind;
         let circumstance = Circumstance { kind: Some(kind), part: learner.part(key.0) };
         let Some(mut sight) = learner.sight(key.0, key.1, now.secs(), &self.config) else { return };
+        sight.connection = self.flows.get(&flow).map_or((0, 0), |open| open.total);
+        sight.guest = self.is_guest(flow);
+        sight.strange_address = self.is_strange_address(flow);
         sight.from_hypervisor = self.base.fetched.recent(key.0, now.secs());
         sight.process = self.view(flow, now).map(Box::new);
         // The lanes were not made for less.
         let material = due || sight.day.0 >= kind.floor();
-        let verdict = (learned && material).then(|| lanes::judge(values, circumstance));
+        let hosts = learner.hosts();
+        let verdict = (learned && material).then(|| {
+            let mut verdict = lanes::judge(values, circumstance);
+            self.base.calibration.note(key.0, verdict.lane, verdict.score, now.secs(), hosts);
+            verdict.score -= self.base.calibration.shift(verdict.lane);
+            verdict
+        });
         let findings = rules::look(&sight, learned);
         if verdict.is_some() || !findings.is_empty() {
             let steps = sight.process.as_deref().map(process::View::steps).unwrap_or_default();
             let found = cases::Found { values: *values, circumstance, verdict, findings, steps };
             self.found(key, flow, &found, now);
         }
+    }
+
+    /// The host is a virtual machine of VMware: the site says so, or its link address.
+    fn is_guest(&self, flow: FlowId) -> bool {
+        let Some(host) = self.flows.get(&flow).and_then(|open| open.identity.host.as_deref()) else {
+            return false;
+        };
+        host.mac.is_some_and(|[a, b, c, ..]| VMWARE.contains(&[a, b, c]))
+            || self.base.roster.is_guest(host.ip)
+    }
+
+    /// The flow shows a name that several hosts have met at several addresses, and its own address is none of those: nobody
+    /// else has been there, and this client's DNS never gave it out for that name.
+    fn is_strange_address(&self, flow: FlowId) -> bool {
+        let Some(open) = self.flows.get(&flow) else { return false };
+        let (client, far) = (open.ends.originator, open.ends.responder);
+        let shown = matches!(open.identity.source, Some(NameSource::Sni | NameSource::QuicSni));
+        let Some(name) = open.identity.name.as_deref().filter(|_| shown) else { return false };
+        self.base.names.places(name) >= KNOWN_PLACES
+            && self.base.names.is_alone(far, client)
+            && !self.resolved.ever_gave(client, far, name)
     }
 
     /// Bytes moved within the network: what a host fetched there may leave later.
@@ -264,6 +301,7 @@ fn contribution(flow: FlowId, open: &OpenFlow, moved: (u64, u64), gap: u64) -> C
         gap,
         midstream: open.midstream,
         one_way: open.one_way,
+        uploads: open.tally(),
     }
 }
 

@@ -185,6 +185,13 @@ impl Resolved {
         })
     }
 
+    /// This client was ever told the address for `name` or one of the same domain, as far as is remembered.
+    pub fn ever_gave(&self, client: IpAddr, address: IpAddr, name: &str) -> bool {
+        let told = self.told.get(&(client, address)).into_iter().flatten();
+        told.into_iter()
+            .any(|t| t.name.eq_ignore_ascii_case(name) || super::naming::same_domain(&t.name, name))
+    }
+
     fn valid(&self, client: IpAddr, address: IpAddr, now: Timestamp) -> impl Iterator<Item = &Told> {
         self.told.get(&(client, address)).into_iter().flatten().rev().filter(move |t| now <= t.until)
     }

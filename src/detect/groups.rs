@@ -107,6 +107,7 @@ impl Detector {
             let (flows, destinations) = case.pair.listed();
             record.flows.extend(flows);
             record.destinations.extend(destinations);
+            record.uploads.add(&case.pair.uploads());
             record.flows_total = record.flows_total.saturating_add(case.pair.flows_total);
             record.up_bytes = record.up_bytes.saturating_add(incident.up_bytes);
             if names.len() < NAMED {

@@ -6,7 +6,7 @@ use super::learn::evidence::Values;
 use super::pair::{Pair, PairKey};
 use super::{Detector, answers, policy, upload_volume};
 use crate::incident::{self, Due, Incident};
-use crate::observe::FlowId;
+use crate::observe::{FlowId, Tally};
 use crate::output::{Answers, Escalation, Evidence, IncidentRecord, Phase, Record, Severity};
 use crate::signatures::Category;
 use crate::units::{Bytes, Span, Timestamp};
@@ -128,7 +128,7 @@ impl Detector {
                 open.alerted = true;
             }
         }
-        pair.flows_total = 0;
+        (pair.flows_total, pair.unlisted) = (0, Tally::default());
         pair.destinations.clear();
         pair.signs.clear();
         if let Some(flow) = flow {
@@ -253,6 +253,7 @@ impl Detector {
             seen: pair.seen,
             flows,
             flows_total: pair.flows_total,
+            uploads: pair.uploads(),
             destinations,
             evidence,
             gap_bytes: pair.gap,

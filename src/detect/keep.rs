@@ -169,6 +169,7 @@ impl Detector {
             proxies: self.memory.proxies().clone(),
         };
         keep.part("detector", &rest);
+        keep.part("calibration", &self.base.calibration);
         if whole {
             keep.part("flows", &self.flows);
             if let Some(attributing) = &self.attributing {
@@ -208,6 +209,7 @@ impl Detector {
         self.memory.restore(rest.proxies, agents);
         self.resolved = store.part::<dns::Resolved>("answers")?.unwrap_or_default();
         self.base.names = store.part("names")?.unwrap_or_default();
+        self.base.calibration = store.part("calibration")?.unwrap_or_default();
         self.checked = rest.checked;
         let numbers = self.numbers(&rest.services);
         self.restore_pairs(store, &numbers, rest.open)?;

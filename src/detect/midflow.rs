@@ -6,7 +6,7 @@ use super::Detector;
 use crate::config::{DetectConfig, Hosts, SiteFacts};
 use crate::decode::{Path, Transport};
 use crate::detect::roster::Assets;
-use crate::observe::{Ends, FlowDelta, FlowId, Place, Telling, Told};
+use crate::observe::{Ends, FlowDelta, FlowId, Place, Telling, Told, Uploads};
 use crate::output::{IncidentRecord, Phase, Record, Severity};
 use crate::parse::{AppProto, Facts, NameSource, TlsFacts};
 use crate::signatures::Catalogue;
@@ -125,6 +125,7 @@ impl Site {
             closed: false,
             midstream: false,
             one_way: false,
+            uploads: Uploads::default(),
         };
         self.tell(secs, Telling::Delta(delta));
     }

@@ -10,6 +10,7 @@ mod attacks;
 mod attribution;
 mod baseline;
 pub mod blind;
+pub mod calibrate;
 mod cases;
 pub mod dns;
 mod groups;
@@ -34,13 +35,14 @@ pub mod rules;
 mod sender;
 pub mod totals;
 pub mod upload_volume;
+pub mod uploads;
 pub mod window;
 
 use crate::config::{DetectConfig, SiteFacts};
 use crate::counters::DetectCounters;
 use crate::decode::Path;
 use crate::net::Nets;
-use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Telling, Told};
+use crate::observe::{Ends, FlowDelta, FlowId, FlowSummary, Tally, Telling, Told, Uploads};
 use crate::output::{FactsRecord, FlowRecord, Host, Identity, Record};
 use crate::parse::{AppProto, Facts, TlsFacts};
 use crate::signatures::{Catalogue, Sanction};
@@ -92,6 +94,8 @@ struct OpenFlow {
     place: Option<(u32, u32)>,
     /// Bytes of it have been learned.
     began: bool,
+    /// Its uploads.
+    uploads: Uploads,
     /// The program that its bytes are booked to, and how many.
     sent_by: Option<(u64, u64)>,
     /// The name of its destination, its own or what the address goes by, and the service of that.
@@ -331,6 +335,7 @@ impl Detector {
         }
         let Some(open) = self.flows.get_mut(&delta.flow) else { return };
         (open.midstream, open.one_way) = (delta.midstream, delta.one_way);
+        open.uploads = delta.uploads;
         let met = std::mem::replace(&mut open.at, (delta.first, delta.last)).1 > Timestamp::default();
         if !met {
             self.seat(delta.flow, false, now);
@@ -384,6 +389,7 @@ impl Detector {
             gap,
             midstream: open.midstream,
             one_way: open.one_way,
+            uploads: open.tally(),
         };
         if !self.pairs.contains_key(&key) && self.pairs.len() >= self.config.max_pairs {
             evict(&mut self.pairs);
@@ -496,6 +502,7 @@ impl OpenFlow {
             one_way: false,
             place: None,
             began: false,
+            uploads: Uploads::default(),
             sent_by: None,
             inferred: None,
             inferred_known: None,
@@ -520,6 +527,14 @@ impl OpenFlow {
             0
         };
         self.counted = self.counted.max(counts);
+    }
+
+    /// Uploads, where its client is the one that sends.
+    fn tally(&self) -> Tally {
+        match self.sides {
+            Sides::Out(Direction::Down) => Tally::default(),
+            _ => Tally::of(&self.uploads),
+        }
     }
 
     /// The address at home.

@@ -347,7 +347,7 @@ impl Detector {
 }
 
 /// Both names belong to one registrable domain.
-fn same_domain(a: &str, b: &str) -> bool {
+pub(super) fn same_domain(a: &str, b: &str) -> bool {
     let domain = |name: &str| psl::domain_str(&name.to_ascii_lowercase()).map(ToOwned::to_owned);
     let first = domain(a);
     first.is_some() && first == domain(b)

@@ -4,7 +4,7 @@ use super::identity::Known;
 use super::window::Window;
 use crate::attribute::Attribution;
 use crate::incident::Incident;
-use crate::observe::{Ends, FlowId};
+use crate::observe::{Ends, FlowId, Mux, Tally};
 use crate::output::{Identity, IncidentFlow, Sign};
 use crate::signatures::ServiceId;
 use crate::units::{Span, Timestamp};
@@ -39,6 +39,8 @@ pub struct Pair {
     pub flows: Vec<IncidentFlow>,
     /// Number of contributing flows.
     pub flows_total: u32,
+    /// Uploads of flows that were listed and are not any more.
+    pub unlisted: Tally,
     /// Largest destinations by name.
     pub destinations: Vec<(Arc<str>, u64)>,
     /// Gap bytes among what went out.
@@ -78,6 +80,8 @@ pub struct Contribution<'a> {
     pub midstream: bool,
     /// It was seen one way only.
     pub one_way: bool,
+    /// Its uploads since it began.
+    pub uploads: Tally,
 }
 
 impl Pair {
@@ -88,6 +92,7 @@ impl Pair {
             seen: (now, now),
             flows: Vec::new(),
             flows_total: 0,
+            unlisted: Tally::default(),
             destinations: Vec::new(),
             gap: 0,
             midstream: false,
@@ -129,6 +134,7 @@ impl Pair {
     fn list_flow(&mut self, part: &Contribution<'_>) {
         if let Some(flow) = self.flows.iter_mut().find(|f| f.flow == part.flow) {
             flow.up_bytes = flow.up_bytes.saturating_add(part.out);
+            flow.uploads = part.uploads;
             flow.name.clone_from(&part.identity.name);
             flow.attribution.clone_from(&part.identity.attribution);
             return;
@@ -140,13 +146,15 @@ impl Pair {
             name: part.identity.name.clone(),
             up_bytes: part.out,
             attribution: part.identity.attribution.clone(),
+            uploads: part.uploads,
         };
         if self.flows.len() < MAX_LISTED {
             self.flows.push(new);
         } else if let Some(least) = self.flows.iter_mut().min_by_key(|f| f.up_bytes)
             && least.up_bytes < new.up_bytes
         {
-            *least = new;
+            let gone = std::mem::replace(least, new);
+            self.unlisted.add(&gone.uploads);
         }
     }
 
@@ -197,6 +205,16 @@ impl Pair {
         let mut programs = self.flows.iter().map(|f| f.attribution.as_ref()?.calming_program());
         let first = programs.next()??;
         programs.all(|p| p == Some(first)).then_some(first)
+    }
+
+    /// Uploads of all flows that were ever among the largest: at least so many.
+    pub fn uploads(&self) -> Tally {
+        let mut all = self.unlisted;
+        self.flows.iter().for_each(|flow| all.add(&flow.uploads));
+        if self.flows_total as usize > self.flows.len() {
+            all.mux = all.mux.max(Mux::Unknown);
+        }
+        all
     }
 
     /// Contributing flows and destinations, the largest first.

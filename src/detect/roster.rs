@@ -228,6 +228,11 @@ impl Roster {
         self.assets.count > 0
     }
 
+    /// The site says that the host is a guest of a hypervisor.
+    pub fn is_guest(&self, ip: IpAddr) -> bool {
+        self.facts.esxi_guests.contains(ip, self.asset(ip).map(|a| &*a.name))
+    }
+
     /// What the site says of a host.
     pub fn part(&self, ip: IpAddr) -> Part {
         let name = self.asset(ip).map(|a| &*a.name);

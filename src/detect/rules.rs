@@ -21,6 +21,8 @@ pub struct Sight<'s> {
     pub part: Part,
     /// Bytes out and in, of the trailing day.
     pub day: (u64, u64),
+    /// Bytes out and in of the connection that gives reason to look.
+    pub connection: (u64, u64),
     /// Bytes of that out on connections that send more than they fetch.
     pub pushed: u64,
     /// Connections of the trailing day.
@@ -53,6 +55,10 @@ pub struct Sight<'s> {
     pub unit: f64,
     /// Bytes out in all, of the trailing day, and the largest day before.
     pub host_total: (u64, u64),
+    /// The host is a guest of a hypervisor.
+    pub guest: bool,
+    /// The name that is shown belongs to other addresses, as far as this network and the client's DNS know.
+    pub strange_address: bool,
     /// Bytes that the host fetched from hypervisors in the day before.
     pub from_hypervisor: u64,
     /// The program that sends, where a log says.
@@ -107,6 +113,9 @@ pub static ANALYTICS: &[Analytic] = &[
     rule("many_services", "spread", None, 15_672_007, "upload to several new services", many_services),
     rule("many_hosts", "spread", None, 15_672_008, "several hosts upload to one new tenant", many_hosts),
     rule("risky_first_use", "bulk", None, 15_672_012, "first upload to a high-risk service", risky_first_use),
+    rule("guest_upload", "bulk", Some("AN1515"), 15_672_014, "upload from a virtual machine", guest),
+    rule("connection_volume", "bulk", None, 15_672_015, "large upload over one connection", connection),
+    rule("borrowed_name", "bulk", None, 15_672_013, "upload under the name of another", borrowed_name),
     rule("new_habit", "slow", None, 15_672_011, "daily upload to a service new to the host", new_habit),
     rule("trained_up", "slow", None, 15_672_010, "upload that grows from day to day", trained_up),
     rule("host_total", "host", None, 15_672_009, "host sends far more than ever", host_total),
@@ -125,6 +134,10 @@ pub(super) const fn rule(
 
 /// A first upload to a high-risk service that is more than a try.
 const RISKY_LEVEL: u64 = 50_000_000;
+/// A name that so many hosts use is known.
+const BORROWED_FROM: u32 = 10;
+/// Less than this is a page that loads.
+const BORROWED_LEVEL: u64 = 5_000_000;
 /// A server that sends so much somewhere new does not do what it is there for.
 const SERVER_LEVEL: u64 = 100_000_000;
 /// So much above the first level, in all.
@@ -175,6 +188,38 @@ fn hypervisor(s: &Sight<'_>) -> Option<Finding> {
     )
 }
 
+/// Virtual machines have few destinations; before the host is known only the log hears of it.
+fn guest(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.datastore_transfer_threshold.0;
+    let stores = is_storage(s.kind) || s.kind == Kind::Object;
+    if !s.guest || s.part.hypervisor || !stores || s.days_used > 0 || s.pushed < level || s.day.0 <= s.day.1 {
+        return None;
+    }
+    let (score, severity) = if s.settled { (0.5, Severity::Medium) } else { (-0.5, Severity::Low) };
+    let text = format!(
+        "a virtual machine sent {} to a storage service that it never used; the level is {}",
+        Bytes(s.day.0),
+        Bytes(level)
+    );
+    found(score, severity, level, text)
+}
+
+/// Much over one connection, to where the host never sent: low by design, and for the log by itself.
+fn connection(s: &Sight<'_>) -> Option<Finding> {
+    let level = s.config.data_volume_threshold.first_seen.0;
+    let new = s.settled && s.days_used == 0;
+    if !is_outside(s.kind)
+        || !new
+        || s.part.gateway
+        || s.connection.0 < level
+        || s.connection.0 <= s.connection.1
+    {
+        return None;
+    }
+    let text = format!("{} out over one connection; the level is {}", Bytes(s.connection.0), Bytes(level));
+    found(-1.5, Severity::Low, level, text)
+}
+
 /// A gibibyte to where anybody may upload is nobody's daily work.
 fn high_risk(s: &Sight<'_>) -> Option<Finding> {
     let level = s.config.exfil_volume_threshold.ceiling.0;
@@ -198,6 +243,23 @@ fn risky_first_use(s: &Sight<'_>) -> Option<Finding> {
     let text =
         format!("{} to a service where anybody may upload, and which the host never used", Bytes(s.day.0));
     found(1.0, Severity::Medium, RISKY_LEVEL, text)
+}
+
+/// A name that everybody uses, at an address where nobody else ever was: it may be a disguise. Low by design: where
+/// DNS is not seen in full, large services do the same.
+fn borrowed_name(s: &Sight<'_>) -> Option<Finding> {
+    let known = s.hosts.0 >= BORROWED_FROM && s.name_age >= 3.0;
+    let unusual = s.pushed >= BORROWED_LEVEL.max(s.largest.saturating_mul(3)) && s.day.0 > s.day.1;
+    if !s.strange_address || !known || !unusual || !s.settled || s.part.gateway || s.kind == Kind::Own {
+        return None;
+    }
+    let text = format!(
+        "{} to an address that shows the name of a destination of {} hosts; no other host was ever there, and DNS did not \
+         give it out for that name",
+        Bytes(s.day.0),
+        s.hosts.0
+    );
+    found(-1.5, Severity::Low, BORROWED_LEVEL, text)
 }
 
 /// Servers have few destinations, and those from the first day.

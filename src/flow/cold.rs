@@ -1,10 +1,11 @@
 //! The cold half of a flow: one cache line for what every flow has, and a box for what few have.
 
-use super::follow::Follower;
+use super::follow::{Followed, Follower};
 use super::key::{Key, Side};
-use super::record::{Flag, Flow};
+use super::record::{Flag, Flow, Hot};
 use super::sequence::Holes;
 use super::starts::Starts;
+use super::uploads::{self, Bursts, Glance};
 use crate::decode::Path;
 use crate::observe::Counts;
 use crate::parse::{Facts, datagrams};
@@ -126,6 +127,10 @@ pub struct More {
     pub unfollowed: [u64; 2],
     /// Payload bytes of the side when its follower was lost last.
     pub lost_at: [u64; 2],
+    /// Application bytes and payload of the client at the last answer, until something was uploaded.
+    pub answered_at: [u32; 2],
+    /// Uploads of the client.
+    pub bursts: Option<Box<Bursts>>,
 }
 
 /// The outer facts of flows by number: few paths lead through one tap.
@@ -372,6 +377,21 @@ impl Cold {
         }
     }
 
+    /// Application bytes of TLS of `side`.
+    pub fn app(&self, side: Side) -> u64 {
+        self.more.as_ref().map_or(0, |more| more.spill[side.index()].app)
+    }
+
+    /// Books what a segment on the short way showed of TLS records, whose lengths are with what the cipher
+    /// adds, and of uploads.
+    pub fn booked(&mut self, hot: &Hot, side: Side, done: Followed, ack: u32) {
+        self.add_records(side, done.app, done.records);
+        let overhead = self.has_more().map_or(0, |more| u32::from(more.tls_overhead));
+        let followed = done.records > 0;
+        let largest = if followed { done.largest.saturating_sub(overhead) } else { done.largest };
+        uploads::glance(hot, self, Glance { side, largest, followed, ack: Some(ack) });
+    }
+
     /// Counts so many TLS records that hold `bytes` together, with what the cipher adds.
     #[inline]
     pub fn add_records(&mut self, side: Side, bytes: u32, records: u32) {
@@ -522,6 +542,7 @@ impl More {
             && self.history == 0
             && self.path.is_none()
             && self.tls_overhead == 0
-            && (self.unfollowed, self.lost_at) == ([0; 2], [0; 2])
+            && (self.unfollowed, self.lost_at, self.answered_at) == ([0; 2], [0; 2], [0; 2])
+            && self.bursts.is_none()
     }
 }

@@ -3,7 +3,8 @@
 //! Gives the application bytes of a direction without decrypting: record length less what the cipher adds. A gap or a
 //! header cut by the end of a segment loses the place; a segment that begins with a plausible header finds it again.
 
-/// Bytes left of the current record, or lost. Fits the hot flow record.
+/// Bytes left of the current record; or the place is lost, and what the side has sent since the other one answered, in
+/// units of 64 bytes. Fits the hot flow record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Follower(u16);
 
@@ -16,13 +17,26 @@ pub struct Followed {
     pub records: u32,
     /// Payload bytes passed while the place was lost.
     pub unknown: u32,
+    /// The longest of the records; where the place is lost, of a segment that answers an upload.
+    pub largest: u32,
+    /// The place is lost, and the side goes on after an answer.
+    pub fresh: bool,
 }
 
-const LOST: u16 = u16::MAX;
+/// The bit of a lost place; no record is so long.
+const LOST: u16 = 1 << 15;
+/// The rest of it: what was sent.
+const SENT: u16 = LOST - 2;
+/// An upload has just been answered.
+const FRESH: u16 = u16::MAX;
+/// Unit of what was sent, as a shift.
+const UNIT: u32 = 6;
 /// Bytes of a record header.
 const HEADER: u32 = 5;
 /// Content type of application data.
 const APPLICATION: u8 = 23;
+/// Type and version of a record of application data since TLS 1.2.
+const USUAL: u64 = 0x17_0303;
 /// RFC 5246 allows 2^14 + 2048, RFC 8446 2^14 + 256.
 const MAX_RECORD: u16 = 16_384 + 2_048;
 
@@ -35,17 +49,41 @@ impl Follower {
     /// The place is not known.
     #[inline]
     pub const fn is_lost(self) -> bool {
-        self.0 == LOST
+        self.0 & LOST != 0
+    }
+
+    /// Bytes sent while the place was lost, since the other side answered; `None`: the place is known.
+    pub fn sent(self) -> Option<u64> {
+        let sent = if self.0 == FRESH { 0 } else { self.0 & !LOST };
+        self.is_lost().then(|| u64::from(sent) << UNIT)
+    }
+
+    /// The other side has answered; `upload`: what is worth to be told when this one goes on.
+    pub const fn answered(&mut self, upload: bool) {
+        if self.is_lost() {
+            self.0 = if upload { FRESH } else { LOST };
+        }
+    }
+
+    /// The side goes on after an answer.
+    pub const fn is_fresh(self) -> bool {
+        self.0 == FRESH
+    }
+
+    /// Counts what was sent while the place is lost.
+    pub fn send(&mut self, bytes: u32) {
+        let before = if self.0 == FRESH { 0 } else { u32::from(self.0 & !LOST) };
+        let sent = before.saturating_add(bytes.saturating_add(32) >> UNIT);
+        self.0 = LOST | sent.min(u32::from(SENT)) as u16;
     }
 
     /// Walks over the next bytes of the direction. `whole` is the payload length, more than `bytes` in a cut capture.
     #[inline]
     pub fn walk(&mut self, bytes: &[u8], whole: u32, overhead: u16) -> Followed {
         let mut done = Followed::default();
-        if self.0 == LOST {
-            if header(bytes).is_none_or(|(kind, _)| kind != APPLICATION) {
-                done.unknown = whole;
-                return done;
+        if self.is_lost() {
+            if !Self::may_begin(bytes) {
+                return self.pass_lost(whole);
             }
             self.0 = 0;
         }
@@ -57,26 +95,56 @@ impl Follower {
     /// place is lost, and nothing has changed.
     #[inline]
     pub fn pass(&mut self, whole: u32) -> bool {
-        let inside = self.0 != LOST && u32::from(self.0) >= whole;
+        let inside = !self.is_lost() && u32::from(self.0) >= whole;
         if inside {
             self.0 -= whole as u16;
         }
         inside
     }
 
+    /// Passes bytes while the place is lost.
+    pub fn pass_lost(&mut self, whole: u32) -> Followed {
+        let fresh = self.is_fresh();
+        self.send(whole);
+        Followed { unknown: whole, fresh, ..Followed::default() }
+    }
+
+    /// Walks on from a place that is known; what the cipher adds is still in what it gives. `None`: the place would be
+    /// lost, and nothing has changed.
     #[inline]
+    pub fn walk_on(&mut self, bytes: &[u8], whole: u32) -> Option<Followed> {
+        let mut at = u32::from(self.0);
+        let mut done = Followed::default();
+        while at < whole {
+            let (data, len) = next(bytes.get(at as usize..)?)?;
+            done.app += if data { u32::from(len) } else { 0 };
+            done.records += u32::from(data);
+            done.largest = done.largest.max(if data { u32::from(len) } else { 0 });
+            at += HEADER + u32::from(len);
+        }
+        self.0 = (at - whole) as u16;
+        Some(done)
+    }
+
+    /// Whether bytes begin with a record of application data: there a lost place is found again.
+    #[inline]
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        next(bytes).is_some_and(|(data, _)| data)
+    }
+
     fn records(&mut self, bytes: &[u8], whole: u32, overhead: u16, done: &mut Followed) {
         // Where the next header stands.
         let mut at = u32::from(self.0);
         while at < whole {
-            let Some((kind, len)) = bytes.get(at as usize..).and_then(header) else {
+            let Some((data, len)) = bytes.get(at as usize..).and_then(next) else {
                 self.0 = LOST;
                 done.unknown += whole - at;
                 return;
             };
-            if kind == APPLICATION {
+            if data {
                 done.app += u32::from(len.saturating_sub(overhead));
                 done.records += 1;
+                done.largest = done.largest.max(u32::from(len));
             }
             at += HEADER + u32::from(len);
         }
@@ -84,12 +152,25 @@ impl Follower {
     }
 }
 
-/// Content type and length of a plausible record header.
+/// Whether a plausible record header begins one of application data, and its length.
 #[inline]
-fn header(bytes: &[u8]) -> Option<(u8, u16)> {
+fn next(bytes: &[u8]) -> Option<(bool, u16)> {
+    // One comparison for what nearly every header says.
+    if let Some(head) = bytes.first_chunk::<8>().map(|head| u64::from_be_bytes(*head)) {
+        let len = (head >> 24) as u16;
+        if head >> 40 == USUAL && len <= MAX_RECORD {
+            return Some((true, len));
+        }
+    }
+    unusual(bytes)
+}
+
+#[cold]
+fn unusual(bytes: &[u8]) -> Option<(bool, u16)> {
     let &[kind, major, minor, hi, lo] = bytes.first_chunk::<5>()?;
     let len = u16::from_be_bytes([hi, lo]);
-    ((20..=24).contains(&kind) && major == 3 && minor <= 4 && len <= MAX_RECORD).then_some((kind, len))
+    let plausible = (20..=24).contains(&kind) && major == 3 && minor <= 4 && len <= MAX_RECORD;
+    plausible.then_some((kind == APPLICATION, len))
 }
 
 #[cfg(test)]
@@ -117,7 +198,29 @@ mod tests {
             // A header that is cut loses the place; nothing is counted twice or invented.
             assert!(sum.app <= 3000, "{cut}: {sum:?}");
             if cut >= 5000 {
-                assert_eq!(sum, Followed { app: 3000, records: 2, unknown: 0 });
+                assert_eq!((sum.app, sum.records, sum.unknown), (3000, 2, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_of_walking_agree() {
+        let mut stream =
+            [record(22, 300), record(23, 1017), record(23, 5), record(21, 19), record(23, 0)].concat();
+        stream.extend([23, 3, 1, 0, 2, 0, 0, 23, 3, 3, 0xff, 0xff]);
+        for cut in 1..200 {
+            let mut follower = Follower::START;
+            for piece in stream.chunks(cut) {
+                let (mut walked, mut on) = (follower, follower);
+                let done = walked.walk(piece, cut.min(piece.len()) as u32, 0);
+                if follower.is_lost() {
+                    assert_eq!(Follower::may_begin(piece), done.records > 0);
+                } else if walked.is_lost() {
+                    assert_eq!((on.walk_on(piece, piece.len() as u32), on), (None, follower));
+                } else {
+                    assert_eq!((on.walk_on(piece, piece.len() as u32), on), (Some(done), walked));
+                }
+                follower = walked;
             }
         }
     }
@@ -140,8 +243,30 @@ mod tests {
         let mut f = Follower::LOST;
         assert_eq!(f.walk(b"rubbish", 7, 17).unknown, 7);
         let next = record(23, 117);
-        assert_eq!(f.walk(&next, next.len() as u32, 17), Followed { app: 100, records: 1, unknown: 0 });
+        let done = f.walk(&next, next.len() as u32, 17);
+        assert_eq!(done, Followed { app: 100, records: 1, largest: 117, ..Followed::default() });
         assert_eq!(f, Follower::START);
+    }
+
+    #[test]
+    fn counts_what_was_sent_while_lost() {
+        let mut f = Follower::LOST;
+        for _ in 0..100 {
+            f.walk(&[0; 8], 1_448, 17);
+        }
+        let sent = f.sent().unwrap_or_default();
+        assert!((140_000..150_000).contains(&sent), "{sent}");
+        f.walk(&[0; 8], u32::MAX, 17);
+        assert_eq!(f.sent(), Some(u64::from(SENT) << UNIT));
+        f.answered(false);
+        assert_eq!((f, f.sent()), (Follower::LOST, Some(0)));
+        f.answered(true);
+        assert_eq!((f.is_lost(), f.sent(), f.is_fresh()), (true, Some(0), true));
+        assert!(f.walk(&[0; 8], 640, 17).fresh && !f.is_fresh());
+        assert_eq!(f.sent(), Some(640));
+        let mut f = Follower::START;
+        f.answered(true);
+        assert_eq!((f, f.sent()), (Follower::START, None));
     }
 
     #[test]

@@ -11,3 +11,4 @@ pub mod sequence;
 mod slab;
 pub mod starts;
 pub mod table;
+pub mod uploads;

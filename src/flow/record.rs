@@ -66,7 +66,7 @@ impl Flag {
     pub const CLOSING: Self = Self(1 << 24);
     /// Waits in the queue of flows to be told within a second.
     pub const QUEUED: Self = Self(1 << 25);
-    /// TLS records are followed.
+    /// TLS records are followed, or datagrams of QUIC.
     pub const TLS: Self = Self(1 << 26);
     /// Side A has shown plain data and plain acknowledgements: nothing new for the history.
     pub const PLAIN: [Self; 2] = [Self(1 << 27), Self(1 << 28)];

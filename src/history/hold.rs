@@ -6,7 +6,7 @@ use super::facts::Names;
 use super::join::{Waiting, facts_of};
 use super::spread;
 use crate::observe::{
-    Counts, DnsAnswer, EndReason, FlowDelta, FlowSummary, Lease, Place, TcpSeen, Telling, Told,
+    Counts, DnsAnswer, EndReason, FlowDelta, FlowSummary, Lease, Place, TcpSeen, Telling, Told, Uploads,
 };
 use crate::parse::Facts;
 use crate::units::{Both, Span, Timestamp};
@@ -271,6 +271,7 @@ fn delta(flow: &Flow, at: Timestamp, bytes: Both<u64>, gap: Both<u64>, closed: b
         closed,
         midstream: flow.midstream,
         one_way: flow.one_way,
+        uploads: Uploads::default(),
     }
 }
 

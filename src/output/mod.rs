@@ -25,7 +25,7 @@ pub use self::signs::{Sign, SignKind};
 use self::file::{Files, OutputConfig};
 use crate::attribute::{Attribution, JoinCounters};
 use crate::counters::Stats;
-use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary};
+use crate::observe::{DnsAnswer, Ends, FlowId, FlowSummary, Tally};
 use crate::parse::{Ech, Facts, NameSource};
 use crate::units::{Both, Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -215,6 +215,8 @@ pub struct IncidentFlow {
     pub up_bytes: u64,
     /// Who caused it.
     pub attribution: Option<Arc<Attribution>>,
+    /// Uploads on it.
+    pub uploads: Tally,
 }
 
 /// One part of a score or a reason, for people and machines.
@@ -355,6 +357,8 @@ pub struct IncidentRecord {
     pub flows: Vec<IncidentFlow>,
     /// Number of flows in all.
     pub flows_total: u32,
+    /// Uploads on them.
+    pub uploads: Tally,
     /// Destinations, largest first, at most 16: name, bytes out.
     pub destinations: Vec<(Arc<str>, u64)>,
     /// Reasons in words.

@@ -254,8 +254,10 @@ pub(crate) fn incident() -> IncidentRecord {
             name: Some("content.dropboxapi.com".into()),
             up_bytes: 312_000_000,
             attribution: Some(Arc::new(attribution())),
+            uploads: Tally::default(),
         }],
         flows_total: 3,
+        uploads: Tally::default(),
         destinations: vec![("content.dropboxapi.com".into(), 312_000_000)],
         evidence: vec![Evidence {
             name: "volume",

@@ -202,6 +202,9 @@ impl Context {
         if facts.app == AppProto::Tls && facts.tls.is_some() && !flow.hot.has(Flag::TLS) {
             follow(flow, cold, &facts);
         }
+        if facts.app == AppProto::Quic {
+            flow.hot.set(Flag::TLS, true);
+        }
         self.certificates.share(&mut facts);
         let facts = Arc::new(*facts);
         cold.more().facts = Some(Arc::clone(&facts));

@@ -4,10 +4,13 @@
 use super::{ACK, FIN, RST, SYN, TELL_BYTES, TELL_SOON_BYTES};
 use crate::capture::Slot;
 use crate::decode::{Lean, Packet, Tcp, Transport};
+use crate::flow::follow::{Followed, Follower};
 use crate::flow::key::{Key, Side};
-use crate::flow::record::{Flag, Flow};
+use crate::flow::record::{Flag, Flow, Hot};
 use crate::flow::table::Table;
-use crate::units::Timestamp;
+use crate::flow::uploads;
+use crate::observe::Uploads;
+use crate::units::{Span, Timestamp};
 
 /// What the short way has to know of a packet: 24 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -161,20 +164,58 @@ fn count<K: Key>(flow: &mut Flow<K>, step: &Step) {
 pub(super) fn follow<K: Key>(table: &mut Table<K>, hash: u64, key: &K, step: &Step, payload: &[u8]) -> bool {
     let side = step.side();
     let Some(flow) = table.find(hash, key) else { return false };
-    let before = flow.hot.follow[side.index()];
-    let mut follower = before;
-    let done = follower.walk(payload, step.payload_len(), 0);
-    let found_and_lost = before.is_lost() && done.records > 0;
-    if follower.is_lost() != before.is_lost() || found_and_lost {
-        return false;
+    if step.kind & UDP != 0 {
+        let quiet = step.at.since(flow.hot.last);
+        let done = datagram(&mut flow.hot, side, step.payload_len(), quiet);
+        count(flow, step);
+        let number = flow.hot.cold();
+        if done && let Some(cold) = table.cold(number) {
+            uploads::silence(cold, side);
+        }
+        return true;
     }
-    flow.hot.follow[side.index()] = follower;
+    let follower = &mut flow.hot.follow[side.index()];
+    let done = if follower.is_lost() {
+        (!Follower::may_begin(payload)).then(|| follower.pass_lost(step.payload_len()))
+    } else {
+        follower.walk_on(payload, step.payload_len())
+    };
+    let Some(done) = done else { return false };
+    let done = heard(&mut flow.hot, side, done);
     count(flow, step);
-    let number = flow.hot.cold();
-    if done.records > 0
-        && let Some(cold) = table.cold(number)
+    let hot = flow.hot;
+    if done.largest > 0
+        && let Some(cold) = table.cold(hot.cold())
     {
-        cold.add_records(side, done.app, done.records);
+        cold.booked(&hot, side, done, step.ack);
     }
     true
+}
+
+/// Where no record was followed, a longer segment answers what the other side has sent: worth a look at the cold half
+/// if that was an upload.
+pub(super) fn heard(hot: &mut Hot, side: Side, mut done: Followed) -> Followed {
+    if done.unknown >= uploads::ANSWER_ON_WIRE {
+        let other = &mut hot.follow[side.other().index()];
+        let upload = other.sent().is_none_or(|sent| sent >= Uploads::LEAST);
+        other.answered(upload);
+        if upload || done.fresh {
+            done.largest = done.unknown;
+        }
+    }
+    done
+}
+
+/// Where datagrams are all there is to see, silence ends what a side has sent. True: it has ended an upload.
+pub(super) fn datagram(hot: &mut Hot, side: Side, payload_len: u32, quiet: Span) -> bool {
+    let mut ended = false;
+    if payload_len >= uploads::DATAGRAM {
+        let own = &mut hot.follow[side.index()];
+        if quiet >= uploads::SILENCE {
+            ended = own.sent().is_some_and(|sent| sent >= Uploads::LEAST);
+            own.answered(false);
+        }
+        own.send(payload_len);
+    }
+    ended
 }

@@ -1,11 +1,13 @@
 //! The long road of a packet: everything that is not simply next in order.
 
+use super::short::heard;
 use super::{ACK, AnyKey, Context, FIN, RST, SYN};
 use crate::decode::{Packet, Transport};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::flow::sequence::{Position, Segment, book};
 use crate::flow::table::Table;
+use crate::flow::uploads::{self, Glance};
 use crate::observe::EndReason;
 
 /// An acknowledgement further ahead than this is no proof of anything.
@@ -43,6 +45,7 @@ impl Context {
         side: Side,
         packet: &Packet<'_>,
     ) {
+        let before = flow.hot.last;
         count(flow, cold, side, packet);
         if self.copies.is_second(cold.ordinal(), side, packet) {
             flow.hot.set(Flag::DOUBLED, true);
@@ -50,7 +53,7 @@ impl Context {
         } else if packet.transport == Transport::Tcp {
             self.tcp(flow, cold, side, packet);
         } else {
-            self.udp(flow, cold, side, packet);
+            self.udp(flow, cold, side, packet, before);
         }
         self.tell_if_due(flow, cold, packet);
     }
@@ -186,6 +189,14 @@ fn records<K: Key>(
         flow.lose(cold, side, done.unknown);
     }
     flow.hot.follow[i] = follower;
+    let done = heard(&mut flow.hot, side, done);
+    if done.largest > 0 {
+        let followed = done.records > 0;
+        let cipher = if followed { u32::from(overhead) } else { 0 };
+        let largest = done.largest.saturating_sub(cipher);
+        let ack = (packet.tcp.flags & ACK != 0).then_some(packet.tcp.ack);
+        uploads::glance(&flow.hot, cold, Glance { side, largest, followed, ack });
+    }
 }
 
 /// Counts the frame; never overflows, because the counters are folded first.

@@ -2,10 +2,11 @@
 //! the sweep. Telling clears the hot counters.
 
 use super::{AnyKey, Context, TELL_BYTES, TELL_SOON_BYTES, Waiting};
-use crate::decode::{Packet, Path};
+use crate::decode::{Packet, Path, Transport};
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, Flag, Flow, Seen};
 use crate::flow::table::Table;
+use crate::flow::uploads;
 use crate::observe::{Counts, EndReason, FlowDelta, FlowState, FlowSummary, Place, TcpSeen, Telling, Told};
 use crate::parse::AppProto;
 use crate::units::{Both, Timestamp};
@@ -109,6 +110,7 @@ impl Context {
             closed,
             midstream: cold.midstream(),
             one_way: is_one_way(cold),
+            uploads: uploads::found(&flow.hot, cold, flow.key.transport() == Transport::Udp),
         };
         self.say(turn, now, Telling::Delta(delta));
     }

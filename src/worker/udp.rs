@@ -1,12 +1,14 @@
 //! Datagrams: QUIC and DTLS hellos and tunnels by the first few, DNS and DHCP in every one of their flows.
 
+use super::short::datagram;
 use super::{AnyKey, Context};
 use crate::decode::Packet;
 use crate::flow::key::{Key, Side};
 use crate::flow::record::{Cold, DATAGRAMS_MAX, Flag, Flow, Seen};
+use crate::flow::uploads;
 use crate::observe::{Lease, Telling};
 use crate::parse::{AppProto, Facts, GiveUp, Outcome, datagrams, dhcp, tunnel};
-use crate::units::{Direction, Span};
+use crate::units::{Direction, Span, Timestamp};
 use std::sync::Arc;
 
 /// Datagrams of each side that are looked at before the short way is good enough.
@@ -19,16 +21,20 @@ const ONE_IN: u64 = 16;
 const DNS_PORT: u16 = 53;
 
 impl Context {
-    /// A UDP datagram.
+    /// A UDP datagram; `before`: when the last one came.
     pub(crate) fn udp<K: Key + Into<AnyKey>>(
         &mut self,
         flow: &mut Flow<K>,
         cold: &mut Cold,
         side: Side,
         packet: &Packet<'_>,
+        before: Timestamp,
     ) {
         flow.hot.sides[side.index()].payload += packet.payload_len;
         cold.note(side, Seen::DATA);
+        if flow.hot.has(Flag::TLS) {
+            burst(flow, cold, side, packet, before);
+        }
         // The first few take the long road, where a span port's copies are found out.
         let plain = cold.packets(side) >= LOOKED_AT_FOR_COPIES;
         flow.hot.set(Flag::PLAIN[side.index()], plain);
@@ -113,6 +119,14 @@ impl Context {
         let until = packet.at.plus(Span::from_secs(i64::from(given.secs)));
         let lease = Lease { ip: given.ip, mac: given.mac, name: given.name, at: packet.at, until };
         self.say(&mut turn, packet.now, Telling::Lease(Box::new(lease)));
+    }
+}
+
+/// A datagram of QUIC: its length is all there is to see of uploads.
+fn burst<K: Key>(flow: &mut Flow<K>, cold: &mut Cold, side: Side, packet: &Packet<'_>, before: Timestamp) {
+    let quiet = packet.at.since(before);
+    if datagram(&mut flow.hot, side, packet.payload_len, quiet) {
+        uploads::silence(cold, side);
     }
 }
 

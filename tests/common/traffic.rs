@@ -170,9 +170,19 @@ pub(crate) fn dns_answer(name: &str, address: [u8; 4], padding: usize) -> Vec<u8
 
 /// A TLS 1.2 ClientHello in one record that says `name`.
 pub(crate) fn hello(name: &str) -> Vec<u8> {
+    hello_offering(name, &[])
+}
+
+/// The same with application protocols.
+pub(crate) fn hello_offering(name: &str, protocols: &[&str]) -> Vec<u8> {
     let sized = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
     let entry = [&[0][..], &sized(name.as_bytes())].concat();
-    let extension = [&[0, 0][..], &sized(&sized(&entry))].concat();
+    let mut extension = [&[0, 0][..], &sized(&sized(&entry))].concat();
+    if !protocols.is_empty() {
+        let list: Vec<u8> =
+            protocols.iter().flat_map(|p| [&[p.len() as u8][..], p.as_bytes()].concat()).collect();
+        extension.extend([&[0, 16][..], &sized(&sized(&list))].concat());
+    }
     let mut body = vec![3, 3];
     body.extend([7; 32]);
     body.push(0);

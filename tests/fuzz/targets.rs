@@ -39,6 +39,7 @@ pub(crate) static TARGETS: &[Target] = &[
     target("decode", 20, frames::decode, frames::decode_seeds),
     target("fragments", 20, frames::fragments, frames::fragment_seeds),
     target("sequence", 20, frames::sequence, frames::sequence_seeds),
+    target("uploads", 10, frames::uploads, frames::upload_seeds),
     target("starts", 20, frames::starts, frames::sequence_seeds),
     target("parsers", 10, talks::parsers, talks::talk_seeds),
     target("datagrams", 10, talks::datagrams, talks::datagram_seeds),

@@ -5,9 +5,6 @@ use crate::detect::rules::{Finding, Sight};
 use crate::output::Severity;
 use crate::units::Bytes;
 
-/// Connections of a day that are more than somebody who saves a file makes.
-const SEVERAL: u32 = 4;
-
 pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
     let view = seen(s)?;
     let level = s.config.exfil_volume_threshold.webhook.0;
@@ -18,9 +15,6 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
     // People save documents to drives of their own every day, and something comes back then. What only goes out is rare.
     let used = f64::from(view.habit.days.min(3));
     let pushes = if s.pushes_hard() { 0.8 } else { 0.0 };
-    // One document is saved; several, or a package that was made before, are carried off.
-    let several = if s.count >= SEVERAL { 0.3 } else { 0.0 };
-    let packed = if view.story.collected() { 0.4 } else { 0.0 };
     let text = format!(
         "{} sent {} to {}; uploads are not its business{}",
         view.who(),
@@ -28,5 +22,5 @@ pub(super) fn look(s: &Sight<'_>) -> Option<Finding> {
         s.kind.words(),
         view.told(&[Deed::Read, Deed::Wrote, Deed::Staged])
     );
-    found(view, -1.0 + pushes + several + packed - 0.3 * used, Severity::Medium, level, text)
+    found(view, -1.0 + pushes - 0.3 * used, Severity::Medium, level, text)
 }

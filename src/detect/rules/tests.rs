@@ -12,6 +12,7 @@ fn sight(config: &DetectConfig) -> Sight<'_> {
         kind: Kind::Storage,
         part: Part::default(),
         day: (MB, MB / 10),
+        connection: (0, 0),
         pushed: MB,
         count: 1,
         own_count: 1,
@@ -26,6 +27,8 @@ fn sight(config: &DetectConfig) -> Sight<'_> {
         pulled: 0,
         rhythm: (1, 3_600.0),
         host_total: (50 * MB, 100 * MB),
+        guest: false,
+        strange_address: false,
         from_hypervisor: 0,
         process: None,
         growth: Growth::default(),
@@ -71,6 +74,76 @@ fn a_gibibyte_to_where_anybody_may_upload() {
     assert_eq!(speak(out(1 << 30)), ["high_risk_volume"]);
     assert!(speak(out((1 << 30) - 1)).is_empty());
     assert!(speak(|s| (s.day.0, s.pushed) = (1 << 30, 1 << 30)).is_empty(), "no high risk");
+}
+
+#[test]
+fn a_virtual_machine_begins_no_storage() {
+    let base = |s: &mut Sight<'_>| {
+        (s.guest, s.kind, s.days_used, s.week) = (true, Kind::Object, 0, 0);
+        (s.day, s.pushed) = ((50 * MB, MB), 50 * MB);
+    };
+    let but = |change: fn(&mut Sight<'_>)| {
+        speak(|s| {
+            base(s);
+            change(s);
+        })
+    };
+    assert_eq!(speak(base), ["guest_upload"]);
+    assert!(but(|s| s.guest = false).is_empty());
+    assert!(but(|s| s.pushed = 49 * MB).is_empty());
+    assert!(but(|s| s.days_used = 1).is_empty());
+    assert!(but(|s| s.kind = Kind::Own).is_empty());
+    let config = DetectConfig::default();
+    let mut first_day = sight(&config);
+    base(&mut first_day);
+    first_day.settled = false;
+    assert_eq!(look(&first_day, false)[0].1.severity, Severity::Low, "nothing is new on the first day");
+}
+
+#[test]
+fn a_lot_over_one_connection_is_for_the_log() {
+    let base = |s: &mut Sight<'_>| {
+        (s.kind, s.days_used, s.week, s.connection) = (Kind::Unknown, 0, 0, (100 * MB, MB));
+    };
+    assert_eq!(speak(base), ["connection_volume"]);
+    for change in [
+        |s: &mut Sight<'_>| s.connection.0 = 100 * MB - 1,
+        |s: &mut Sight<'_>| s.connection.1 = 200 * MB,
+        |s: &mut Sight<'_>| s.days_used = 1,
+    ] {
+        assert!(
+            speak(|s| {
+                base(s);
+                change(s);
+            })
+            .is_empty()
+        );
+    }
+}
+
+#[test]
+fn a_name_of_many_at_an_address_of_none() {
+    let base = |s: &mut Sight<'_>| {
+        (s.strange_address, s.kind, s.hosts.0, s.name_age) = (true, Kind::Saas, 400, 20.0);
+        (s.day, s.pushed, s.largest) = ((30 * MB, MB), 30 * MB, 5 * MB);
+    };
+    assert_eq!(speak(base), ["borrowed_name"]);
+    for change in [
+        |s: &mut Sight<'_>| s.strange_address = false,
+        |s: &mut Sight<'_>| s.hosts.0 = 9,
+        |s: &mut Sight<'_>| s.name_age = 1.0,
+        |s: &mut Sight<'_>| s.largest = 11 * MB,
+        |s: &mut Sight<'_>| s.pushed = MB,
+        |s: &mut Sight<'_>| s.kind = Kind::Own,
+    ] {
+        assert!(
+            speak(|s| {
+                base(s);
+                change(s);
+            })
+            .is_empty()
+        );
+    }
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use super::common::build;
 use super::{joined, pieces};
 use egret::capture::{Frame, LinkType};
-use egret::decode::{self, Decoded};
+use egret::decode::{self, Decoded, Packet, Pair, Path, Tcp, Transport};
 use egret::flow::fragments::Fragments;
 use egret::flow::sequence::{Position, book};
 use egret::flow::starts::Start;
+use egret::observe::{Telling, Uploads};
 use egret::units::{Span, Timestamp};
+use egret::worker::{Worker, WorkerConfig};
 use std::collections::BTreeSet;
 
 fn frame(link: u16, bytes: &[u8], ordinal: u64) -> Frame<'_> {
@@ -141,4 +143,68 @@ pub(super) fn sequence_seeds() -> Vec<Vec<u8>> {
         seed(u32::MAX - 150, &[(100, 100), (0, 100), (300, 100), (150, 200)]),
         seed(7, &[(300, 10), (200, 10), (100, 10), (0, 400), (50, 1)]),
     ]
+}
+
+/// Segments and datagrams of one flow behind a hello: what each is stands in three bytes, side, acknowledgement and what
+/// it begins with, then its length.
+pub(super) fn uploads(bytes: &[u8]) {
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let mut worker = Worker::new(WorkerConfig { flows: 16, ..WorkerConfig::default() });
+        let hello = super::common::traffic::hello("upload.example");
+        let (mut at, mut next, mut sent) = (1_700_000_000_000_000_000, [1_000_u32, 9_000], 0);
+        let first = [0, 3, (hello.len() & 0xff) as u8, (hello.len() >> 8) as u8];
+        for (ordinal, step) in
+            std::iter::once(first.as_slice()).chain(bytes.chunks_exact(4)).take(400).enumerate()
+        {
+            let [kind, late, low, high] = [0, 1, 2, 3].map(|i| step[i]);
+            let side = usize::from(kind & 1);
+            let len = u16::from_le_bytes([low, high]);
+            at += 1_000_000 * i64::from(late);
+            let record = [23, 3, 3, kind, low];
+            let payload = match kind & 2 {
+                _ if ordinal == 0 => hello.as_slice(),
+                0 => &record[..usize::from(len).min(5)],
+                _ => &[],
+            };
+            let ack = next[1 - side].wrapping_sub(u32::from(kind & 4 != 0) * u32::from(late));
+            let stamp = Timestamp::from_nanos(at);
+            let pair = if side == 0 { (0x0a00_0001, 0xcb00_7101) } else { (0xcb00_7101, 0x0a00_0001) };
+            let ports = if side == 0 { (40_000, 443) } else { (443, 40_000) };
+            worker.packets(&[Packet {
+                pair: Pair::V4 { src: pair.0, dst: pair.1 },
+                src_port: ports.0,
+                dst_port: ports.1,
+                transport,
+                tcp: Tcp { seq: next[side], ack, flags: 16 },
+                at: stamp,
+                since: stamp,
+                frames: 1,
+                now: stamp,
+                ordinal: ordinal as u64 + 1,
+                payload,
+                payload_len: u32::from(len),
+                wire_len: u32::from(len) + 54,
+                ip_len: u32::from(len) + 40,
+                ip_id: ordinal as u16,
+                ttl: 64,
+                path: Path::default(),
+            }]);
+            next[side] = next[side].wrapping_add(u32::from(len));
+            sent += u64::from(len);
+        }
+        worker.finish(Timestamp::from_nanos(at), 1_000);
+        for told in worker.take_told() {
+            let Telling::Delta(delta) = told.what else { continue };
+            let seen = delta.uploads;
+            assert!(u64::from(seen.answered) * Uploads::LEAST <= sent, "{seen:?} of {sent}");
+            assert!(seen.smallest <= seen.largest && u64::from(seen.largest) * Uploads::UNIT <= sent);
+        }
+    }
+}
+
+pub(super) fn upload_seeds() -> Vec<Vec<u8>> {
+    let step = |kind: u8, late: u8, len: u16| [kind, late, len.to_le_bytes()[0], len.to_le_bytes()[1]];
+    let upload = [step(0x01, 1, 300), step(0x42, 1, 1_448), step(0x02, 0, 9_000), step(0x01, 20, 400)];
+    let quiet = [step(0, 1, 1_200), step(2, 1, 9_000), step(1, 60, 90), step(0, 200, 1_200)];
+    vec![upload.concat().repeat(5), quiet.concat().repeat(5), step(4, 9, 60_000).repeat(9)]
 }
